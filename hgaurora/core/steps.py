@@ -1,0 +1,112 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A plan is a value: an immutable, ordered list of steps. ``execute`` runs it, ``render`` prints it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .model import Changeset, Direction, Finding, Kind, Way
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakeSnapshot:
+    """Take a snapshot of the environment, and wait until it is available.
+
+    ``before`` is the revision whose migration follows (None: before the whole plan).
+    """
+
+    before: str | None
+    verb: str = "snapshot"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Migrate:
+    """Run one migration up or down, in a transaction of its own.
+
+    ``raw`` names the script's exact content; a script with ``recorded`` true is the one the ledger
+    recorded, else the one of the target changeset.
+    """
+
+    revision: str
+    direction: Direction
+    path: str
+    message: str
+    raw: str
+    normal: str
+    parents: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    branch_labels: tuple[str, ...]
+    irreversible: bool
+    recorded: bool
+    #: the changeset the script is taken from
+    node: str
+    #: why a downgrade may lose data, where it may
+    loses: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """File name without ``.py``."""
+        return self.path.rsplit("/", 1)[-1].removesuffix(".py")
+
+    @property
+    def verb(self) -> str:
+        """``run`` or ``down``."""
+        return "run" if self.direction is Direction.UP else "down"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restore:
+    """One step of a restore; ``action`` names a method family of the control plane.
+
+    The actions in order: ``copy`` (make a server or database from the snapshot beside the live
+    one), ``check`` (its marker and heads are those the snapshot recorded), ``close`` (the live database
+    takes no more sessions), ``carry`` (rebase the copy's ledger: new epoch, younger rows carried over),
+    ``swap`` (the copy takes over the name; the old one is kept), ``verify``.
+    """
+
+    action: str
+    snapshot: str
+
+    @property
+    def verb(self) -> str:
+        """The word screens show."""
+        return self.action
+
+
+Step = TakeSnapshot | Migrate | Restore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The steps that take one environment from where it is to where it is wanted.
+
+    It is bound to what it was made from (``base_epoch``, ``base_versions``): under the lock both are read again.
+    """
+
+    environment: str
+    kind: Kind
+    way: Way | None
+    base_epoch: str | None
+    base_versions: tuple[str, ...]
+    base_node: str | None
+    base_branch: str | None
+    heads_before: tuple[str, ...]
+    heads_after: tuple[str, ...]
+    target: Changeset | None  # None: back to an empty database
+    steps: tuple[Step, ...]
+    notes: tuple[Finding, ...] = ()
+    #: deployments a revert takes back
+    reverts: tuple[str, ...] = ()
+    #: id of the interrupted deployment that this plan takes up
+    resumes: str | None = None
+
+    @property
+    def migrations(self) -> tuple[Migrate, ...]:
+        """The migrations among the steps."""
+        return tuple(s for s in self.steps if isinstance(s, Migrate))
+
+    @property
+    def empty(self) -> bool:
+        """True where there is nothing to run (the changeset may still have to be recorded)."""
+        return not self.steps

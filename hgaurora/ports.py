@@ -1,0 +1,326 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the use cases need from outside, as protocols. Each has a shipped local implementation.
+
+Driver, AWS and Mercurial errors are turned into :mod:`hgaurora.core.errors` inside the adapters, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from .core.model import (
+    Changeset,
+    Deployment,
+    Direction,
+    Kind,
+    LockHolder,
+    Script,
+    Snapshot,
+    State,
+    StepResult,
+    StepRow,
+    Way,
+)
+from .core.steps import Migrate
+
+
+class History(Protocol):
+    """Mercurial history: in the hg process, or over a pipe to one. Text is str here, never bytes.
+
+    Every method raises :class:`InputError` for a revision that is not there, with a hint.
+    """
+
+    @property
+    def root(self) -> Path:
+        """The repository's root."""
+
+    def config(self, name: str) -> str | None:
+        """A value of ``[hgaurora]`` in hgrc (only trusted files count), or None."""
+
+    def user(self) -> str:
+        """Who asks: ``ui.username``, or the login name where none is set."""
+
+    def changeset(self, rev: str) -> Changeset:
+        """The one changeset a revset names; hidden ones are found by full node."""
+
+    def newest(self, revset: str) -> Changeset | None:
+        """The newest changeset (highest revision number) in a revset, or None."""
+
+    def contains(self, revset: str, node: str) -> bool:
+        """True where the changeset is in the revset."""
+
+    def known(self, node: str) -> bool:
+        """True where the full node is in this repository, hidden or not."""
+
+    def files(self, node: str, folders: Sequence[str]) -> dict[str, bytes]:
+        """Every regular file below the folders, as of a changeset: repository path to content.
+
+        :raises InputError: a path that is absolute, holds ``..`` or is a symlink or lies in a subrepository; or
+            a narrow or shallow clone that leaves the folder out.
+        """
+
+    def file(self, node: str, path: str) -> bytes | None:
+        """One file's content as of a changeset, or None."""
+
+    def close(self) -> None:
+        """End the connection to hg, where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewDeployment:
+    """What is known of a deployment when it begins."""
+
+    environment: str
+    kind: Kind
+    way: Way | None
+    target: Changeset | None
+    change_request: str | None
+    from_node: str | None
+    from_branch: str | None
+    heads_before: tuple[str, ...]
+    user: str
+    pusher: str | None
+    host: str
+    pid: int
+    tool_version: str
+    reverts: tuple[str, ...]
+    plan: Mapping[str, object]
+
+
+class Database(Protocol):
+    """One environment's database: its ledger, its lock, its version table.
+
+    A connection is opened at first use and kept in autocommit. Every reference is schema-qualified.
+    """
+
+    def facts(self) -> Mapping[str, object]:
+        """Server facts: ``product``, ``version``, ``database``, ``user``, ``host``, ``read_only``."""
+
+    def state(self) -> State:
+        """Everything :class:`State` holds, in at most three round trips."""
+
+    def begin(
+        self,
+        new: NewDeployment,
+        *,
+        base_epoch: str | None,
+        scripts: Iterable[Script],
+        resume: str | None = None,
+        supersede: str | None = None,
+    ) -> tuple[Deployment, str]:
+        """Open a deployment (or take an interrupted one up again) and draw a new epoch.
+
+        Only under the environment's lock. Creates or migrates the ledger first. ``scripts`` are stored by content.
+        Returns the deployment and the new epoch.
+
+        :raises StateError: the epoch is not ``base_epoch`` any more.
+        """
+
+    def event(self, deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
+        """Append one event to the hash chain; returns its sequence number."""
+
+    def events(self, *, deployment: str | None = None, after: int = 0) -> list[dict[str, object]]:
+        """Events in order: ``seq``, ``at``, ``deployment``, ``kind``, ``payload``, ``hash``."""
+
+    def finish(
+        self,
+        deployment: str,
+        *,
+        epoch: str,
+        ok: bool,
+        heads_after: Sequence[str],
+        target: Changeset | None,
+        error: str | None = None,
+    ) -> None:
+        """Close a deployment. With ``ok`` the environment is from now on at ``target``."""
+
+    def deployments(self, *, limit: int | None = None) -> list[Deployment]:
+        """Newest first."""
+
+    def steps(self, deployments: Sequence[str]) -> list[StepRow]:
+        """The committed migrations of some deployments, in order."""
+
+    def scripts(self, raws: Sequence[str]) -> dict[str, bytes]:
+        """Script contents by raw hash; a missing one is absent from the answer."""
+
+    def holder(self) -> LockHolder | None:
+        """Who holds the lock, or None."""
+
+    def acquire(self) -> bool:
+        """Take the lock on this connection (``pg_try_advisory_lock``); False where it is held. For restores."""
+
+    def close(self) -> None:
+        """Close the connection; a lock taken by :meth:`acquire` goes with it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """How to reach a database, without a secret in it: libpq keywords (host, port, dbname, user, ...)."""
+
+    parameters: Mapping[str, str]
+    schema: str = "public"
+    version_table: str = "alembic_version"
+    #: called for each physical connection; the answer is never stored
+    password: Callable[[], str | None] = field(default=lambda: None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a migration child is started with."""
+
+    environment: str
+    connection: Connection
+    #: migrations of the target changeset: path relative to the migrations folder, to content
+    target: Mapping[str, bytes]
+    #: the recorded scripts of everything applied; same shape
+    recorded: Mapping[str, bytes]
+    version_locations: tuple[str, ...] = ("versions",)
+    env: str = "ours"  # ours | project
+    #: application code that migrations import: repository path to content, put on sys.path by ``paths``
+    code: Mapping[str, bytes] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    python: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    lock_timeout: float = 2.0  # seconds
+    statement_timeout: float = 0.0  # seconds; 0: none
+    wall_clock: float = 0.0  # seconds for the whole child; 0: none
+    output_limit: int = 1 << 20  # bytes of stdout and stderr kept
+
+
+class MigrationSession(Protocol):
+    """One running child: it holds the lock on the connection that runs the DDL, until it is closed."""
+
+    def lock(self) -> bool:
+        """Try to take the environment's lock (never waits); False where somebody else holds it."""
+
+    def begin(self, *, deployment: str, epoch: str) -> None:
+        """Tell the child which deployment and epoch its ledger rows belong to."""
+
+    def run(self, step: Migrate, *, ordinal: int, snapshot: str | None) -> StepResult:
+        """Run one migration and commit it with its ledger rows.
+
+        :raises MigrationFailed: it raised, or broke a rule; ``data['sqlstate']`` where the server said one.
+        :raises Interrupted: the child died; what was committed is known only from the ledger.
+        """
+
+    def close(self) -> None:
+        """End the child; waits until its server session is gone."""
+
+
+class Migrator(Protocol):
+    """Starts migration children."""
+
+    def start(self, job: Job, *, on_event: Callable[[Mapping[str, object]], None] | None = None) -> MigrationSession:
+        """Start a child; imports and connects in the background while the caller goes on."""
+
+
+class ControlPlane(Protocol):
+    """Snapshots and restores of one environment.
+
+    Identifiers are idempotency keys: asking twice for the same snapshot id is asking once.
+    """
+
+    def connection(self) -> Connection:
+        """How to reach the live database; starts a local server that is stopped."""
+
+    def exists(self) -> bool:
+        """False for a local environment whose server was never made (then reading state must not make it)."""
+
+    def start_snapshot(self, snapshot: str, *, tags: Mapping[str, str]) -> None:
+        """Begin a snapshot; returns at once. Known id: adopted, nothing new is begun."""
+
+    def wait_snapshot(self, snapshot: str, *, progress: Callable[[str, int | None], None]) -> Snapshot:
+        """Wait until it is available and verified; ``progress(state, percent)`` at most once a second.
+
+        :raises RemoteError: it failed; nothing half-made is left behind.
+        """
+
+    def snapshots(self) -> list[Snapshot]:
+        """Newest first."""
+
+    def delete_snapshot(self, snapshot: str) -> None:
+        """Delete one; no error where it is gone."""
+
+    def restore_copy(self, snapshot: str, *, deployment: str) -> Connection:
+        """Make (or find, after a crash) the copy beside the live database, running; returns how to reach it."""
+
+    def restore_close(self, *, deployment: str) -> None:
+        """Close the live database to new sessions and end those of others. Can be asked twice."""
+
+    def restore_open(self, *, deployment: str) -> None:
+        """Undo :meth:`restore_close` and remove the copy (an abandoned restore). Can be asked twice."""
+
+    def restore_swap(self, *, deployment: str) -> None:
+        """The copy takes over the name; the old one is kept under ``retired``. Found half done: finished."""
+
+    def restoring(self) -> Mapping[str, str] | None:
+        """A restore that was begun and not finished: ``deployment``, ``snapshot``, ``done`` (the last action done);
+        also after :meth:`restore_swap` until :meth:`restore_done`."""
+
+    def restore_note(self, *, deployment: str, action: str) -> None:
+        """Remember durably that an action of the restore is done."""
+
+    def restore_done(self, *, deployment: str) -> None:
+        """Forget the restore; the retired database stays."""
+
+
+class Journal(Protocol):
+    """The stream of events outside the database."""
+
+    def deliver(self, events: Sequence[Mapping[str, object]]) -> int:
+        """Append events; returns the last sequence number that is safe. At least once, ids make it once."""
+
+
+class Ui(Protocol):
+    """A person, or a program, in front of it."""
+
+    @property
+    def front(self) -> str:
+        """``hg aurora-`` or ``hgaurora ``: the spelling of commands in hints."""
+
+    def write(self, text: str) -> None:
+        """A result line (stdout)."""
+
+    def status(self, text: str) -> None:
+        """Progress and warnings (stderr)."""
+
+    def progress(self, topic: str, *, item: str, position: int | None, total: int | None) -> None:
+        """Something that lasts; drawn as a bar, a timed line, or not at all."""
+
+    def prompt(self, question: str) -> str | None:
+        """Ask; None where nobody can answer."""
+
+
+class Clock(Protocol):
+    """Time, so that tests can hold it."""
+
+    def now(self) -> datetime:
+        """UTC, aware."""
+
+    def monotonic(self) -> float:
+        """Seconds."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+
+__all__ = [
+    "Clock",
+    "Connection",
+    "ControlPlane",
+    "Database",
+    "Direction",
+    "History",
+    "Job",
+    "Journal",
+    "MigrationSession",
+    "Migrator",
+    "NewDeployment",
+    "Ui",
+]
