@@ -1,0 +1,277 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The one table of commands. Both front ends are built from it, so they cannot differ.
+
+Data only, standard library only, and Python 3.9 syntax, because Mercurial may run on an older Python than
+hgaurora does. ``python -m hgaurora.commands > docs/commands.rst`` writes the reference.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from typing import NamedTuple
+
+#: how the two front ends spell a command
+HG = "hg aurora-"
+CLI = "hgaurora "
+
+
+class Option(NamedTuple):
+    """One option. ``kind`` is flag, value, int or choice; ``globally`` names what hg itself calls it, if it does."""
+
+    long: str
+    short: str = ""
+    kind: str = "flag"
+    metavar: str = ""
+    help: str = ""
+    choices: tuple[str, ...] = ()
+    globally: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its name among the options that an action is run with."""
+        return self.long.replace("-", "_")
+
+
+class Argument(NamedTuple):
+    """One positional argument; ``choices`` empty: any text."""
+
+    name: str
+    required: bool = True
+    choices: tuple[str, ...] = ()
+
+    @property
+    def synopsis(self) -> str:
+        word = "|".join(self.choices) or self.name.upper()
+        return word if self.required else f"[{word}]"
+
+
+class Command(NamedTuple):
+    """One command.
+
+    ``action`` is what ``app.run`` is called with. ``changes``: it has ``-n/--dry-run``. ``repository`` false: it
+    runs anywhere. ``examples`` are (what follows the command's name, what it does).
+    """
+
+    name: str
+    summary: str
+    text: str
+    examples: tuple[tuple[str, str], ...]
+    action: str
+    arguments: tuple[Argument, ...] = ()
+    own_options: tuple[Option, ...] = ()
+    changes: bool = False
+    repository: bool = True
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Its own options, then those that every command of its kind has."""
+        return self.own_options + ((DRY_RUN,) if self.changes else ()) + (VERBOSE, JSON)
+
+    def synopsis(self, front: str) -> str:
+        """One line of usage, such as ``hg aurora-deploy [OPTION]... [ENVIRONMENT]``."""
+        return " ".join([front + self.name, "[OPTION]...", *(a.synopsis for a in self.arguments)])
+
+    def help(self, front: str) -> str:
+        """The help text with its examples; paragraphs are divided by empty lines."""
+        return f"{self.summary}\n\n{self.text}\n\nExample::\n\n" + "\n".join(
+            line
+            for rest, what in self.examples
+            for line in (f"  {front}{self.name} {rest}".rstrip(), f"      {what}")
+        )
+
+
+DRY_RUN = Option("dry-run", "n", help="print what would be done, and change nothing")
+VERBOSE = Option("verbose", "v", help="say more", globally="verbose")
+JSON = Option("json", help="print JSON: a list of objects, also on failure", globally="template")
+YES = Option("yes", help="do not ask; for scripts")
+
+ENVIRONMENT = Argument("environment")
+ANY_ENVIRONMENT = Argument("environment", required=False)
+
+COMMANDS: tuple[Command, ...] = (
+    Command(
+        "init",
+        "lay down hgaurora.toml and the migrations folder",
+        "Writes ``hgaurora.toml`` and ``migrations/`` into the repository. A file that is there already is left as it "
+        "is, and named. Nothing is committed.",
+        (("", "a repository's first step; then edit hgaurora.toml, hg add, hg commit"),),
+        action="init",
+        changes=True,
+    ),
+    Command(
+        "deploy",
+        "bring an environment to the migrations of a changeset",
+        "Prints the plan, takes a snapshot before each migration, runs it, and says at the end where the environment "
+        "is. The migrations are those of the changeset, never those of the working directory. Without ``--rev`` it is "
+        "the newest changeset in the environment's ``deploys``, or the working directory's parent where that is not "
+        "set; without ENVIRONMENT every environment whose ``deploys`` holds the changeset.\n\n"
+        "A deploy that was interrupted goes on where it stopped when the same command is run again. Going back to an "
+        "older changeset, or across branches, runs down first with the scripts that the ledger recorded.",
+        (
+            ("staging", "bring staging to the newest changeset it deploys"),
+            ("prod -r 9d6ac3e8f051 -n", "print the plan for one changeset, and change nothing"),
+        ),
+        action="deploy",
+        arguments=(ANY_ENVIRONMENT,),
+        own_options=(
+            Option("rev", "r", "value", "REV", "the changeset"),
+            YES,
+            Option("reapply", help="run applied migrations again whose script changed, where that is protected"),
+            Option("working-copy", help="the working directory's files, where the environment allows it"),
+        ),
+        changes=True,
+    ),
+    Command(
+        "revert",
+        "take a deploy back",
+        "Says what the last deploy changed and what each way back costs, then takes the one that loses least, or the "
+        "one that ``--way`` names: *downgrade* runs the recorded scripts backwards, *restore* goes back to a snapshot. "
+        "On a protected environment its name must be typed; ``--yes`` is for scripts, together with ``--accept-loss`` "
+        "where rows would be lost.\n\n"
+        "The scripts come from the ledger: the changeset may be stripped, and the working directory may hold anything.",
+        (
+            ("prod -n", "the ways back and what each would lose"),
+            ("prod --to previous", "the state before the last deploy"),
+            ("prod --way restore --to prod-42-1", "back to a snapshot"),
+        ),
+        action="revert",
+        arguments=(ENVIRONMENT,),
+        own_options=(
+            Option("to", "", "value", "TARGET", "a changeset, deploy id, snapshot, or previous (the default)"),
+            Option("way", "", "choice", "WAY", "how: downgrade or restore", ("downgrade", "restore")),
+            YES,
+            Option("accept-loss", "", "int", "N", "with --yes: lose at most N rows"),
+            Option("resume", help="go on with an interrupted revert"),
+            Option("abort", help="give an interrupted restore up, and open the database again"),
+        ),
+        changes=True,
+    ),
+    Command(
+        "status",
+        "show where each environment is",
+        "One line per environment: its changeset, branch, since when, and the migrations that are pending. For one "
+        "environment also a deploy that runs or was interrupted, and what the next run will do.",
+        (
+            ("", "every environment"),
+            ("--follow staging-88", "watch one deploy until it ends"),
+        ),
+        action="status",
+        arguments=(ANY_ENVIRONMENT,),
+        own_options=(Option("follow", "", "value", "ID", "watch a deploy until it ends"),),
+    ),
+    Command(
+        "log",
+        "show the deploys and reverts of an environment",
+        "Newest first, from the ledger: when, who, what, from which changeset to which, and how it ended.",
+        (("prod -l 5", "the last five"),),
+        action="log",
+        arguments=(ANY_ENVIRONMENT,),
+        own_options=(Option("limit", "l", "int", "N", "at most N deploys"),),
+    ),
+    Command(
+        "snapshots",
+        "list the snapshots of an environment",
+        "Newest first: the changeset and the heads each holds, the migration it was taken before, its size and age.",
+        (("prod", "what a restore can go back to"),),
+        action="snapshots",
+        arguments=(ENVIRONMENT,),
+    ),
+    Command(
+        "engine",
+        "start or stop the local database servers",
+        "Environments whose target is ``local`` have a PostgreSQL server of their own under ``.hg/hgaurora``. It is "
+        "started when it is needed and runs until it is stopped. Without ENVIRONMENT: every one of them.",
+        (
+            ("status", "which servers run, and how to connect"),
+            ("stop dev", "stop the server of dev"),
+        ),
+        action="engine",
+        arguments=(Argument("verb", choices=("start", "stop", "status")), ANY_ENVIRONMENT),
+    ),
+    Command(
+        "demo",
+        "build a playground: deploys, a broken production, a revert",
+        "Makes a repository with two branches in DIRECTORY (``hgaurora-demo``), deploys it to dev, staging and prod on "
+        "an embedded PostgreSQL, breaks prod and reverts it. Each public command is printed before it runs. The "
+        "playground stays for exploring.",
+        (("", "about 40s, no AWS, nothing outside hgaurora-demo"),),
+        action="demo",
+        arguments=(Argument("directory", required=False),),
+        repository=False,
+    ),
+    Command(
+        "hg-config",
+        "print the hgrc lines for a Mercurial on another Python",
+        "A Mercurial that was installed apart (by the system, by pipx) finds the extension by its path, and starts "
+        "hgaurora with the interpreter that ``executable`` names.",
+        ((">> ~/.hgrc", "switch the extension on for your own Mercurial"),),
+        action="hg-config",
+        repository=False,
+    ),
+)
+
+BY_NAME: dict[str, Command] = {command.name: command for command in COMMANDS}
+
+#: exit codes that are not an error class, and what they and the classes mean
+MEANINGS: tuple[tuple[int, str, str], ...] = (
+    (0, "", "done, or nothing to do"),
+    (1, "", "answered, and the answer is no"),
+    (10, "InputError", "the command line or a file in the repository is wrong"),
+    (20, "StateError", "not possible in the state things are in now"),
+    (21, "LockHeld", "another deploy or revert holds the environment"),
+    (22, "DriftError", "the database is not what the ledger recorded"),
+    (30, "ConfigError", "hgaurora.toml or hgrc is wrong"),
+    (40, "PolicyError", "a rule refused"),
+    (60, "MigrationFailed", "a migration failed; the state is said"),
+    (100, "RemoteError", "a database, AWS or the network did not answer"),
+    (150, "SecurityError", "wrong account, identity or TLS name"),
+    (240, "Interrupted", "half way; the next run goes on"),
+    (250, "Declined", "a person said no at a prompt"),
+    (255, "", "a bug in hgaurora, or an error of hg itself"),
+)
+
+
+def _title(text: str, line: str) -> list[str]:
+    return [text, line * len(text), ""]
+
+
+def _option(option: Option) -> str:
+    head = (f"-{option.short}, " if option.short else "") + f"--{option.long}"
+    head += f" {option.metavar}" if option.metavar else ""
+    under_hg = {"template": "; under hg: ``-T json``", "verbose": "; under hg: its own ``-v``"}
+    return f"``{head}``\n    {option.help}{under_hg.get(option.globally, '')}\n"
+
+
+def _wrapped(text: str) -> list[str]:
+    return "\n\n".join(textwrap.fill(part, 100, break_on_hyphens=False) for part in text.split("\n\n")).split("\n")
+
+
+def docs_reference() -> str:
+    """The text of docs/commands.rst."""
+    out = [".. made by: python -m hgaurora.commands > docs/commands.rst", "", *_title("Commands", "=")]
+    out += _wrapped(
+        "Each command has two spellings with the same options, output and exit codes: ``hg aurora-NAME``, once the "
+        "extension is on, and ``hgaurora NAME``. The second also takes ``-R PATH`` (the repository; else the one that "
+        "holds the current folder) and ``--debug`` (a traceback with an error), as hg does."
+    )
+    out += [""]
+    for command in COMMANDS:
+        out += _title(command.name, "-")
+        out += ["::", "", f"    {command.synopsis(HG)}", f"    {command.synopsis(CLI)}", ""]
+        out += [f"{command.summary[0].upper()}{command.summary[1:]}.", "", *_wrapped(command.text), ""]
+        out += [_option(option) for option in command.options]
+        out += ["Example::", ""]
+        for rest, what in command.examples:
+            out += [f"    {front}{command.name} {rest}".rstrip() for front in (HG, CLI)]
+            out += [f"        {what}", ""]
+    rule = "====  ===============  ====================================================="
+    out += _title("Exit codes", "-")
+    out += ["The same for both spellings. A refused push is always 255 at the pusher.", ""]
+    out += [rule, "code  class            meaning", rule]
+    out += [f"{code:<4}  {name or '-':<15}  {meaning}" for code, name, meaning in MEANINGS]
+    return "\n".join([*out, rule]) + "\n"
+
+
+if __name__ == "__main__":
+    print(docs_reference(), end="")
