@@ -1,0 +1,66 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Fixtures that every test may use. Which PostgreSQL they run on is decided in :mod:`engines`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import engines
+
+_choice: engines.Choice | None = None
+
+
+def _choose() -> engines.Choice:
+    global _choice
+    if _choice is None:
+        _choice = engines.choose(os.environ, engines.RealDocker())
+    return _choice
+
+
+def _worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The controlling process makes the run's folder; workers find it in their environment."""
+    if not _worker(config):
+        os.environ[engines.RUN] = tempfile.mkdtemp(prefix="hgaurora-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Workers are gone by now."""
+    if not _worker(config):
+        engines.Run(Path(os.environ.pop(engines.RUN)), engines.RealDocker()).stop()
+
+
+def pytest_report_header() -> str:
+    """Which engine the tests run on."""
+    try:
+        return f"engine: {_choose()}"
+    except engines.NoEngine as err:
+        return f"engine: none; {err}"
+
+
+@pytest.fixture(scope="session")
+def pg_server() -> str:
+    """A libpq URL of a superuser on a PostgreSQL server for tests."""
+    try:
+        return engines.Run(Path(os.environ[engines.RUN]), engines.RealDocker()).url(_choose())
+    except engines.NoEngine as err:
+        pytest.exit(str(err), returncode=3)
+
+
+@pytest.fixture
+def pg_database(pg_server: str) -> Iterator[str]:
+    """The libpq URL of a fresh database, dropped after the test."""
+    with engines.fresh_database(pg_server) as url:
+        yield url

