@@ -1,0 +1,284 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Readers of single values: each takes what :mod:`tomllib` gave and returns what the settings hold.
+
+A reader is made with its limits and raises :class:`Invalid` for a value outside them. The message goes on after the
+key's name (``is 0, must be 1 to 100``); what may hold a password is never repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ..redact import printable
+from ..window import Window, WindowError, parse_window
+
+Reader = Callable[[object], object]
+
+#: characters of one text value
+LONGEST = 4096
+
+
+class Invalid(ValueError):
+    """A value that can not be. ``inside`` is the place below the key, where it is an item's."""
+
+    def __init__(self, message: str, hint: str | None = None, inside: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.inside = inside
+
+
+def shown(value: object) -> str:
+    """A value or name in a message: quoted as in TOML, on one line, not too long."""
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | int) else f"a {kind(value)}"
+    text = printable(text, keep="")
+    return text if len(text) <= 60 else text[:56] + "..." + text[-1]
+
+
+def kind(value: object) -> str:
+    """The TOML type of a value, in words."""
+    if isinstance(value, bool):
+        return "true or false"
+    for python, words in (
+        (str, "text"),
+        (int, "whole number"),
+        (float, "number"),
+        (list, "list"),
+        (dict, "table"),
+    ):
+        if isinstance(value, python):
+            return words
+    return "date or time"
+
+
+def near(name: str, known: Sequence[str]) -> str | None:
+    """The known name that was probably meant."""
+    import difflib  # only where something is wrong
+
+    found = difflib.get_close_matches(name[:100], known, 1)
+    return found[0] if found else None
+
+
+def flag(value: object) -> bool:
+    """``true`` or ``false``; the type is already known."""
+    return bool(value)
+
+
+def text(pattern: str | None = None, wanted: str = "") -> Reader:
+    """One line of text, not empty; ``wanted`` says in words what the pattern allows."""
+
+    def read(value: object) -> str:
+        found = str(value)
+        if not found.strip():
+            raise Invalid("is empty", f"it is {wanted}" if wanted else "give it a value, or remove the line")
+        if not found.isprintable():
+            raise Invalid("holds characters that can not be seen", "write it as plain text on one line")
+        if len(found) > LONGEST:
+            raise Invalid(f"is {len(found)} characters long, at most {LONGEST} are allowed")
+        if pattern is not None and not re.fullmatch(pattern, found, re.ASCII):
+            raise Invalid(f"is {shown(found)}, must be {wanted}")
+        return found
+
+    return read
+
+
+def choice(*words: str) -> Reader:
+    """One of some words."""
+
+    def read(value: object) -> str:
+        if value in words:
+            return str(value)
+        meant = near(str(value), words)
+        raise Invalid(f"is {shown(value)}, must be {' or '.join(words)}", f'the value is "{meant}"' if meant else None)
+
+    return read
+
+
+def whole(low: int, high: int) -> Reader:
+    """A whole number within limits, both included."""
+
+    def read(value: object) -> int:
+        if isinstance(value, int) and low <= value <= high:
+            return value
+        raise Invalid(f"is {shown(value)}, must be {low} to {high}")
+
+    return read
+
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+_DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
+
+
+def seconds(text: str) -> float:
+    """Read ``2h``, ``1h30m``, ``500ms``; units from the largest to the smallest.
+
+    :raises Invalid: it is no duration.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None or not text:
+        raise Invalid(f"is {shown(text)}, which is no duration", "write it with units d, h, m, s, ms, such as 1h30m")
+    return sum(float(count) * unit for count, unit in zip(match.groups(), _UNITS.values(), strict=True) if count)
+
+
+def duration(low: str, high: str) -> Reader:
+    """A duration within limits, both included; seconds."""
+
+    def read(value: object) -> float:
+        found = seconds(str(value))
+        if seconds(low) <= found <= seconds(high):
+            return found
+        raise Invalid(f"is {shown(value)}, must be {low} to {high}")
+
+    return read
+
+
+def items(reader: Reader, *, least: int = 0) -> Reader:
+    """A list of texts, without doubles; a tuple."""
+
+    def read(value: object) -> tuple[object, ...]:
+        found: list[object] = []
+        for index, item in enumerate(value if isinstance(value, list) else []):
+            if not isinstance(item, str):
+                raise Invalid(f"must hold texts, not a {kind(item)}", inside=(index,))
+            try:
+                one = reader(item)
+            except Invalid as error:
+                raise Invalid(f"has an item that {error.message}", error.hint, (index, *error.inside)) from None
+            if one in found:
+                raise Invalid(f"names {shown(one)} twice", inside=(index,))
+            found.append(one)
+        if len(found) < least:
+            raise Invalid("is an empty list", "name at least one, or remove the line")
+        return tuple(found)
+
+    return read
+
+
+def texts(value: object) -> Mapping[str, str]:
+    """A table of texts."""
+    found: dict[str, str] = {}
+    for name, one in value.items() if isinstance(value, dict) else ():
+        if not isinstance(one, str):
+            raise Invalid(f"must hold texts, not a {kind(one)}", f'write {shown(name)} = "..."', (name,))
+        if re.search(r"://[^/\s]*:[^/\s]*@", one):
+            raise Invalid(
+                "has a password in it, and secrets do not stand in this file",
+                "write {url} where the connection goes",
+                (name,),
+            )
+        found[name] = one
+    return found
+
+
+def path(value: object) -> str:
+    """A path in the repository: relative, with slashes, without ``..``, as Mercurial stores it."""
+    found = str(text()(value))
+    parts = found.split("/")
+    if found.startswith("/") or "\\" in found or ".." in parts or re.match("[A-Za-z]:", found):
+        raise Invalid(f"is {shown(found)}, must be a path inside it with /, without ..", "such as db/migrations")
+    if any(part in ("", ".") or part.casefold() == ".hg" for part in parts):
+        raise Invalid(f"is {shown(found)}, which is no plain path", "such as db/migrations")
+    return found
+
+
+def regex(value: object) -> str:
+    """A regular expression that some text does not match."""
+    found = str(text()(value))
+    try:
+        matches_all = re.compile(found).search("") is not None
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Invalid(
+            f"is no regular expression: {printable(str(error), keep='')}", r"such as '\bOPS-\d+\b', in single quotes"
+        ) from None
+    if matches_all:
+        raise Invalid("matches the empty text, so it would be found anywhere", r"such as '\bOPS-\d+\b'")
+    return found
+
+
+def window(value: object) -> Window:
+    """Days, times and a zone."""
+    try:
+        return parse_window(str(text()(value)))
+    except WindowError as error:
+        raise Invalid(str(error), error.hint) from None
+
+
+#: what may stand behind ``?`` in a url: libpq's words that say how to reach the server, none that holds a secret
+URL_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding", "connect_timeout", "host")
+
+
+def url(value: object) -> str:
+    """``postgresql://[user@]host[:port]/database[?option=value]``, without a password."""
+    found = str(text()(value))
+    form = 'such as "postgresql://host/shop"'
+    try:
+        parts = urlsplit(found)
+        port, password = parts.port, parts.password
+        options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise Invalid("is no url", form) from None
+    if password is not None or "password" in parts.query.lower() or found.count("@") > 1:
+        raise Invalid(
+            "has a password in it, and secrets do not stand in this file",
+            "leave it out: it comes from PGPASSWORD or ~/.pgpass when the tool runs",
+        )
+    scheme = parts.scheme
+    if scheme.startswith(("mysql", "mariadb")):
+        raise Invalid("is a MySQL database, which is not supported yet", "this version deploys to PostgreSQL")
+    if scheme != "postgresql" or not found.startswith("postgresql://"):
+        alike = scheme == "postgres" or scheme.startswith("postgresql+")
+        raise Invalid("does not begin with postgresql://", "write it as postgresql://..." if alike else form)
+    if not unquote(parts.path[1:]) or "/" in parts.path[1:]:
+        raise Invalid("must name one database after the host", form)
+    if "," in parts.netloc or port == 0 or parts.fragment:
+        raise Invalid("must name one host, without a list or a #", form)
+    names = [name for name, _ in options]
+    for name in names:
+        if name not in URL_OPTIONS or names.count(name) > 1:
+            raise Invalid(
+                f"has {'two of' if name in URL_OPTIONS else 'an unknown'} option {shown(name)}",
+                f"options are {', '.join(URL_OPTIONS)}",
+            )
+    if not unquote(found).isprintable():
+        raise Invalid("holds characters that can not be seen", form)
+    if "host" in names and parts.hostname:
+        raise Invalid("names a host before and behind the ?", form)
+    return found
+
+
+def url_parameters(found: str) -> dict[str, str]:
+    """A url that :func:`url` accepted as libpq keywords: ``host``, ``port``, ``user``, ``dbname`` and its options."""
+    parts = urlsplit(found)
+    known = {
+        "host": unquote(parts.hostname or ""),
+        "port": str(parts.port or ""),
+        "user": unquote(parts.username or ""),
+        "dbname": unquote(parts.path[1:]),
+        **dict(parse_qsl(parts.query)),
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+#: names of an environment that commands use for something else
+RESERVED = ("all", "none", "previous")
+
+
+def check_name(name: str) -> None:
+    """Check an environment's name.
+
+    :raises Invalid: it is none.
+    """
+    if not re.fullmatch("[a-z][a-z0-9-]{0,31}", name):
+        raise Invalid(
+            "is no name for an environment", "names are a letter, then letters, digits and -, lower case, at most 32"
+        )
+    if name in RESERVED:
+        raise Invalid("is a word that commands use for something else", f"reserved are {', '.join(RESERVED)}")
+    if re.search("-[0-9]+$", name):
+        raise Invalid(
+            "is no name for an environment: it reads like a deploy, such as prod-42", "write prod2, not prod-2"
+        )
