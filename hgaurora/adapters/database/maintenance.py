@@ -24,6 +24,11 @@ from ...ports import Connection
 #: the environment's advisory lock, one in each database
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"hgaurora").digest()[:8], "big", signed=True)
 
+_IS_LOCK: LiteralString = (
+    "l.locktype = 'advisory' and l.granted and l.objsubid = 1"
+    " and (l.classid::bigint << 32 | l.objid::bigint) = %(key)s"
+)
+
 
 def from_url(url: str, *, schema: str = "public", version_table: str = "alembic_version") -> Connection:
     """A connection from libpq's URL or keywords; a password in it is kept out of the parameters."""
@@ -103,22 +108,33 @@ class Server:
                 query = sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new))
                 self._connection.execute(query)
 
-    def end_sessions(self, name: str, *, deployment: str | None) -> int:
-        """End the sessions of a database, but those of a deployment and ours that holds the environment's lock.
+    def close(self, name: str, *, deployment: str | None = None) -> None:
+        """No new sessions; those there are ended, but for a deployment's own: named after it, or named as ours and
+        holding the environment's lock. ``deployment`` None: none is left.
 
-        ``deployment`` None: all of them. Returns how many were ended; waits up to 5 s for each.
+        :raises StateError: a session does not end within 5 s.
         """
+        self.allow(name, False)
         rows = self._connection.execute(
-            "select pg_catalog.pg_terminate_backend(pid, 5000) from pg_catalog.pg_stat_activity a"
+            "select pid, pg_catalog.pg_terminate_backend(pid, 5000) from pg_catalog.pg_stat_activity a"
             " where datname = %(name)s and pid <> pg_catalog.pg_backend_pid() and backend_type = 'client backend'"
-            " and not (%(deployment)s::text is not null and ("
-            "  application_name = 'hgaurora ' || %(deployment)s::text"
-            "  or starts_with(application_name, 'hgaurora') and exists ("
-            "   select from pg_catalog.pg_locks l where l.pid = a.pid and l.locktype = 'advisory' and l.granted"
-            "   and l.objsubid = 1 and (l.classid::bigint << 32 | l.objid::bigint) = %(key)s)))",
+            " and not coalesce(application_name = 'hgaurora ' || %(deployment)s::text"
+            "  or %(deployment)s::text is not null and starts_with(application_name, 'hgaurora')"
+            f"  and exists (select from pg_catalog.pg_locks l where l.pid = a.pid and {_IS_LOCK}), false)",
             {"name": name, "deployment": deployment, "key": LOCK_KEY},
         )
-        return len(rows.fetchall())
+        stubborn = [str(pid) for pid, ended in rows if not ended]
+        if stubborn:
+            raise StateError(f"sessions of {name} do not end: process {', '.join(stubborn)}", hint="ask again")
+
+    def held(self, name: str) -> bool:
+        """True where a session holds a database's environment lock."""
+        row = self._connection.execute(
+            "select exists (select from pg_catalog.pg_locks l join pg_catalog.pg_database d on d.oid = l.database"
+            f" where d.datname = %(name)s and {_IS_LOCK})",
+            {"name": name, "key": LOCK_KEY},
+        ).fetchone()
+        return bool(row and row[0])
 
     def _do(self, text: LiteralString, name: str) -> None:
         self._connection.execute(sql.SQL(text).format(sql.Identifier(name)))

@@ -159,6 +159,8 @@ class Engine:
             found = self._settled()
             if found is None:
                 if not self.made():
+                    if any(self.folder.glob("retired-*")):  # never an empty one in the place of one that was moved away
+                        raise StateError("a restore was cut off between two moves", hint="run the same command again")
                     self._create()
                 found = self._launch()
             connection = self._connection(found)
@@ -170,17 +172,36 @@ class Engine:
         if not self.folder.exists():
             return False
         with self._locked():
-            found = self._settled()
-            if found is None:
-                return False
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(found.pid, signal.SIGINT)  # a "fast" shutdown: sessions are ended, everything is written
-            if not files.until(lambda: not self._ours(found.pid), _STOP):
-                raise RemoteError(
-                    f"the local PostgreSQL (process {found.pid}) does not stop within {_STOP:.0f}s",
-                    hint=f"read {self.log}",
-                )
-            self._trace("stopped")
+            return self._stop()
+
+    def replace_by(self, other: Engine, *, retired: Path) -> None:
+        """Stop, and let the data of another, stopped engine take over; ours are kept under ``retired``.
+
+        Found half done, it is finished. Nobody can start this engine in between.
+        """
+        with self._locked():
+            if self.made() and not retired.exists():
+                self._stop()
+                self.data.rename(retired)
+                files.sync(self.folder)
+                self._trace("retired")
+            if other.made() and not self.data.exists():
+                other.data.rename(self.data)
+                files.sync(self.folder)
+                self._trace("took over")
+
+    def _stop(self) -> bool:
+        found = self._settled()
+        if found is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(found.pid, signal.SIGINT)  # a "fast" shutdown: sessions are ended, everything is written
+        if not files.until(lambda: not self._ours(found.pid), _STOP):
+            raise RemoteError(
+                f"the local PostgreSQL (process {found.pid}) does not stop within {_STOP:.0f}s",
+                hint=f"read {self.log}",
+            )
+        self._trace("stopped")
         return True
 
     def _run(self, argv: Sequence[str], *, cwd: Path | None = None, check: bool = True) -> str:
@@ -368,8 +389,8 @@ class Engine:
                 return os.path.samefile(f"/proc/{pid}/cwd", self.data)
             except OSError:  # gone, or somebody else's
                 return False
-        ps = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        return "postgres" in ps.stdout
+        argv = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+        return "postgres" in subprocess.run(argv, capture_output=True, text=True, check=False).stdout
 
 
 def _free(port: int) -> bool:
