@@ -69,7 +69,7 @@ class Command(NamedTuple):
         return self.own_options + ((DRY_RUN,) if self.changes else ()) + (VERBOSE, JSON)
 
     def synopsis(self, front: str) -> str:
-        """One line of usage, such as ``hg aurora-deploy [OPTION]... [ENVIRONMENT]``."""
+        """One line of usage, such as ``hg aurora-deploy [OPTION]... [ENV]``."""
         return " ".join([front + self.name, "[OPTION]...", *(a.synopsis for a in self.arguments)])
 
     def help(self, front: str) -> str:
@@ -86,8 +86,8 @@ VERBOSE = Option("verbose", "v", help="say more", globally="verbose")
 JSON = Option("json", help="print JSON: a list of objects, also on failure", globally="template")
 YES = Option("yes", help="do not ask; for scripts")
 
-ENVIRONMENT = Argument("environment")
-ANY_ENVIRONMENT = Argument("environment", required=False)
+ENVIRONMENT = Argument("env")
+ANY_ENVIRONMENT = Argument("env", required=False)
 
 COMMANDS: tuple[Command, ...] = (
     Command(
@@ -105,7 +105,7 @@ COMMANDS: tuple[Command, ...] = (
         "Prints the plan, takes a snapshot before each migration, runs it, and says at the end where the environment "
         "is. The migrations are those of the changeset, never those of the working directory. Without ``--rev`` it is "
         "the newest changeset in the environment's ``deploys``, or the working directory's parent where that is not "
-        "set; without ENVIRONMENT every environment whose ``deploys`` holds the changeset.\n\n"
+        "set; without ENV every environment whose ``deploys`` holds the changeset.\n\n"
         "A deploy that was interrupted goes on where it stopped when the same command is run again. Going back to an "
         "older changeset, or across branches, runs down first with the scripts that the ledger recorded.",
         (
@@ -181,7 +181,7 @@ COMMANDS: tuple[Command, ...] = (
         "engine",
         "start or stop the local database servers",
         "Environments whose target is ``local`` have a PostgreSQL server of their own under ``.hg/hgaurora``. It is "
-        "started when it is needed and runs until it is stopped. Without ENVIRONMENT: every one of them.",
+        "started when it is needed and runs until it is stopped. Without ENV: every one of them.",
         (
             ("status", "which servers run, and how to connect"),
             ("stop dev", "stop the server of dev"),

@@ -1,0 +1,229 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""History through Mercurial's command server, by python-hglib.
+
+The server is started in a background thread at once, so that its 0.2 s overlap with what else a command does
+first. Only raw commands and templates of our own are used, each value in hex: names in a repository are data, and
+may hold anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import getpass
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import ConfigError, StateError
+from ...core.model import Changeset
+from .base import BaseHistory, Entry, from_hg
+
+_CHANGESET = (
+    "{node} {phase} {if(obsolete, 1, 0)} {branch|hex}.{author|hex}.{desc|hex}.{tags % '{tag|hex},'}\n"
+)
+#: options of the server; subrepositories are never touched, and a log never asks or draws
+_CONFIG = ("ui.interactive=False", "subrepos.allowed=False", "ui.color=off", "progress.disable=True")
+
+
+class HglibHistory(BaseHistory):
+    """:class:`hgaurora.ports.History` of the repository at ``root``. Thread-safe; one request at a time."""
+
+    def __init__(self, root: Path, *, hg: str | None = None) -> None:
+        self._root = root
+        self._hg = hg
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._broken: Exception | None = None
+        self._starting = threading.Thread(target=self._start, name="hg", daemon=True)
+        self._starting.start()
+
+    @property
+    def root(self) -> Path:
+        """The repository's root."""
+        return self._root
+
+    def config(self, name: str) -> str | None:
+        """A value of ``[hgaurora]`` in hgrc, or None; what hg does not trust is not seen."""
+        return self._setting("hgaurora", name)
+
+    def user(self) -> str:
+        """``HGUSER``, ``ui.username``, ``EMAIL``, or the login name: hg's own order."""
+        found = os.environ.get("HGUSER") or self._setting("ui", "username") or os.environ.get("EMAIL")
+        return os.path.expandvars(found) if found else getpass.getuser()
+
+    def close(self) -> None:
+        """End the server. It only ever read, so it is not asked to end in good order, which would take 0.1 s."""
+        self._starting.join()
+        with self._lock:
+            client, self._client = self._client, None
+            if client is not None:
+                client.server.kill()
+                client.server.communicate()
+            self._broken = self._broken or ValueError("closed")
+
+    def _start(self) -> None:
+        try:
+            self._client = _open(self._root, self._hg or find_hg())
+        except Exception as error:  # handed over to whoever asks first
+            self._broken = error
+
+    def _run(self, *arguments: str, none: bool = False) -> bytes:
+        """Run one hg command; its stdout. With ``none``, exit code 1 means: nothing found.
+
+        :raises InputError: hg refused it.
+        :raises StateError: hg is not there (any more).
+        """
+        self._starting.join()
+        from hglib.error import CommandError, ResponseError, ServerError
+
+        with self._lock:
+            if self._client is None:
+                raise self._gone(self._broken)
+            try:
+                return bytes(self._client.rawcommand([_bytes(argument) for argument in arguments]))
+            except CommandError as error:
+                if none and error.ret == 1:
+                    return bytes(error.out)
+                raise from_hg(*_said(error.err)) from error
+            except (ServerError, ResponseError, OSError, ValueError) as error:
+                self._client, self._broken = None, error
+                raise self._gone(error) from error
+
+    def _gone(self, error: Exception | None) -> Exception:
+        if isinstance(error, (ConfigError, StateError)):
+            return error
+        return StateError(
+            f"hg stopped answering: {_last_words(error).splitlines()[-1]}",
+            state="nothing was done",
+            hint=f"hg -R {self._root} verify says whether the repository is whole",
+        )
+
+    def _setting(self, section: str, name: str) -> str | None:
+        assert re.fullmatch(r"[a-z.-]+", section + name)
+        value = self._run("log", "--rev=null", "-T", f'{{config("{section}", "{name}")|hex}}')
+        return _text(value) or None
+
+    def _log(self, revset: str, *, hidden: bool, typed: bool = False) -> Changeset | None:
+        out = self._run("log", f"--rev={revset}", "-T", _CHANGESET, *(["--hidden"] if hidden else []))
+        if not out:
+            return None
+        node, phase, obsolete, rest = out.decode("ascii").rstrip("\n").split("\n")[-1].split(" ")
+        branch, author, description, tags = rest.split(".")
+        return Changeset(
+            node=node,
+            branch=_words(branch),
+            phase=phase,
+            author=_words(author),
+            description=_words(description),
+            tags=tuple(tag for tag in map(_words, tags.split(",")) if tag not in ("", "tip")),
+            obsolete=obsolete == "1",
+        )
+
+    def _requirements(self) -> set[str]:
+        return set(self._run("debugrequirements").decode("ascii", "replace").split())
+
+    def _manifest(self, node: str, folders: Sequence[str]) -> list[Entry]:
+        # asking for {flags} would open every file; the fileset reads them from the manifest
+        where = [f"path:{folder}" for folder in folders]
+        ask = ("files", "--hidden", f"--rev={node}", "-T", "{path|hex}\n")
+        links = set(self._run(*ask, *(f"--include={path}" for path in where), "set:symlink()", none=True).split())
+        every = self._run(*ask, *where, "path:.hgsubstate", none=True).split()
+        return [Entry(_text(path), path in links) for path in every]
+
+    def _read(self, node: str, folders: Sequence[str], paths: Sequence[str], *, subrepos: bool) -> dict[str, bytes]:
+        # `hg cat` of more than one file looks into every subrepository, and makes those that are not there
+        asked = [[path] for path in paths] if subrepos or len(paths) == 1 else [list(folders)]
+        found: dict[str, bytes] = {}
+        for patterns in asked if paths else []:
+            out = self._run(
+                "cat", "--hidden", f"--rev={node}", "-T", "{path|hex} {data|hex}\n", *(f"path:{p}" for p in patterns)
+            )
+            for line in out.splitlines():
+                path, _, data = line.partition(b" ")
+                found[_text(path)] = bytes.fromhex(data.decode("ascii"))
+        if missing := sorted(set(paths) - set(found)):
+            raise StateError(f"hg did not give {missing[0]!r} of {node[:12]}", hint="hg verify")
+        return {path: found[path] for path in paths}
+
+
+def find_hg() -> str:
+    """The hg beside this Python, else the one on PATH.
+
+    :raises ConfigError: there is none.
+    """
+    beside = Path(sys.executable).parent / "hg"
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("hg")
+    if found is None:
+        raise ConfigError(
+            f"hg was found neither beside {sys.executable} nor on PATH",
+            state="nothing was done",
+            hint=f"{sys.executable} -m pip install mercurial",
+        )
+    return found
+
+
+def _open(root: Path, hg: str) -> Any:
+    from hglib.client import hgclient
+    from hglib.error import ResponseError, ServerError
+
+    client = hgclient(os.fsencode(root), "UTF-8", None, connect=False)
+    # +strictflags: an argument that looks like --config or --debugger is never taken for an option
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HG") or name == "HGRCPATH"}
+    environment |= {"HGPLAIN": "+strictflags", "HGENCODING": "UTF-8"}
+    command = [hg, "-R", os.fspath(root), *(f"--config={value}" for value in _CONFIG), "serve", "--cmdserver", "pipe"]
+    pipe = subprocess.PIPE
+    try:
+        # a session of its own: Ctrl-C is for us, and it ends when its stdin does
+        client.server = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
+        )
+        client._readhello()
+    except (ServerError, ResponseError, OSError, ValueError) as error:
+        raise StateError(
+            f"hg can not open {root}: {_last_words(error)}",
+            state="nothing was done",
+            hint=f"hg -R {root} log -l1 shows the same",
+        ) from error
+    return client
+
+
+def _said(err: bytes) -> tuple[str, str | None]:
+    """hg's message and hint, from its stderr; of a parse error the message alone, without its drawing."""
+    lines = err.decode("utf-8", "replace").strip().splitlines()
+    if parse := re.match(r"hg: parse error(?: at \d+)?: (.*)", lines[0] if lines else ""):
+        return f"not a revset: {parse[1]}", "hg help revsets"
+    hints = [line.strip("()") for line in lines if line.startswith("(") and line.endswith(")")]
+    texts = [re.sub(r"^abort: ", "", line).rstrip("!") for line in lines if not line.startswith("(")]
+    return "\n".join(texts), hints[0] if hints else None
+
+
+def _last_words(error: Exception | None) -> str:
+    """What hg said before it ended; hglib formats it as the repr of bytes."""
+    text = str(error)
+    if quoted := re.search(r"""b(['"]).*\1$""", text, re.DOTALL):
+        text = _said(ast.literal_eval(quoted[0]))[0]
+    return text.strip() or "it said nothing"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(hexed: bytes | str) -> str:
+    """Bytes that hg gave in hex; what is not UTF-8 stays recognisable and is refused as a path."""
+    return bytes.fromhex(hexed if isinstance(hexed, str) else hexed.decode("ascii")).decode("utf-8", "surrogateescape")
+
+
+def _words(hexed: str) -> str:
+    """Text for people: what is not UTF-8 is replaced."""
+    return bytes.fromhex(hexed).decode("utf-8", "replace")
+
+
+__all__ = ["HglibHistory", "find_hg"]
