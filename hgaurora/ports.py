@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .core.model import (
+    Applied,
     Changeset,
     Deployment,
     Direction,
@@ -147,6 +148,29 @@ class Database(Protocol):
 
     def scripts(self, raws: Sequence[str]) -> dict[str, bytes]:
         """Script contents by raw hash; a missing one is absent from the answer."""
+
+    def applied_as_of(self, deployment: str, *, inclusive: bool) -> dict[str, Applied]:
+        """The applied set as it was before a deployment's first step, or after its last (``inclusive``)."""
+
+    def undelivered(self, limit: int = 1000) -> list[dict[str, object]]:
+        """Events the journal does not have yet, oldest first; same shape as :meth:`events`."""
+
+    def mark_delivered(self, upto: int) -> None:
+        """The journal has every event up to this sequence number."""
+
+    def tip(self) -> int:
+        """Sequence number of the newest event that is this database's own: what :meth:`rebase` wrote does not count."""
+
+    def export_after(self, seq: int) -> Mapping[str, object]:
+        """Every ledger row younger than an event, for :meth:`rebase` of a restored copy. JSON-safe."""
+
+    def rebase(self, rows: Mapping[str, object], *, deployment: str, node: str | None, branch: str | None) -> str:
+        """Make a restored copy's ledger fit to serve, in one transaction; returns the new epoch.
+
+        A new epoch; the deployment that was open in the snapshot closed as what it became; younger rows carried
+        over and marked; an event that names both chains' tips. The applied set stays the snapshot's.
+        Asked twice for the same deployment: done once.
+        """
 
     def holder(self) -> LockHolder | None:
         """Who holds the lock, or None."""

@@ -60,8 +60,8 @@ class Restore:
     """One step of a restore; ``action`` names a method family of the control plane.
 
     The actions in order: ``copy`` (make a server or database from the snapshot beside the live
-    one), ``check`` (its marker and heads are those the snapshot recorded), ``close`` (the live database
-    takes no more sessions), ``carry`` (rebase the copy's ledger: new epoch, younger rows carried over),
+    one), ``check`` (its marker and heads are those the snapshot recorded), ``carry`` (rebase the copy's ledger:
+    new epoch, younger rows carried over), ``close`` (the live database takes no more sessions),
     ``swap`` (the copy takes over the name; the old one is kept), ``verify``.
     """
 

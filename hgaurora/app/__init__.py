@@ -1,0 +1,41 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The use cases, and the one door to them: :func:`run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from ..ports import History, Ui
+from .context import Context
+
+#: command to the module and function that do it; imported when it is asked for
+_ACTIONS = {
+    "init": ("init", "run"),
+    "deploy": ("deploy", "run"),
+    "revert": ("revert", "run"),
+    "status": ("show", "status"),
+    "log": ("show", "log"),
+    "snapshots": ("show", "snapshots"),
+    "engine": ("engine", "run"),
+    "demo": ("demo", "run"),
+}
+
+
+def run(command: str, options: Mapping[str, Any], *, history: History, ui: Ui) -> int:
+    """Do one command.
+
+    :param command: an ``action`` of the command table.
+    :param options: arguments and options by name, dashes as underscores; absent is None or False.
+    :returns: 0, or 1 where the answer is no.
+    :raises HgAuroraError: whatever else can be foreseen; front ends format it.
+    """
+    module, function = _ACTIONS[command]
+    context = Context(history, ui, json=bool(options.get("json")), verbose=bool(options.get("verbose")))
+    try:
+        code: int = getattr(import_module(f".{module}", __name__), function)(context, options)
+        return code
+    finally:
+        context.close()

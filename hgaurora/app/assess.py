@@ -1,0 +1,191 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Where an environment is and what a deploy would do: one logic for ``status``, ``deploy`` and its dry run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..core.errors import InputError, PolicyError, StateError
+from ..core.graph import Graph
+from ..core.model import Applied, Changeset, Deployment, Finding, Kind, LockHolder, State
+from ..core.paths import relative
+from ..core.plan import check_state, heads, plan_deploy
+from ..core.policy import PolicyContext, judge
+from ..core.steps import Plan
+from .context import Context, Target
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The migrations of one changeset, as files and as a graph."""
+
+    files: Mapping[str, bytes]  # relative to the migrations folder
+    code: Mapping[str, bytes]  # application code of ``paths``, by repository path
+    graph: Graph
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a deploy of ``target`` would find and do. ``sources`` is None where they did not have to be read."""
+
+    state: State
+    target: Changeset
+    plan: Plan
+    sources: Sources | None
+    #: a deployment that was begun and is not finished, and that nobody is running
+    interrupted: Deployment | None
+    holder: LockHolder | None
+
+    @property
+    def done(self) -> bool:
+        """Nothing to run, nothing to record."""
+        return self.plan.empty and self.state.node == self.target.node and self.interrupted is None
+
+
+def read_sources(context: Context, target: Target, node: str) -> Sources:
+    """The migrations folder, and the code its migrations import, as of a changeset."""
+    folder = target.project.migrations
+    found = context.history.files(node, [folder, *target.project.paths])
+    files = {relative(path, folder): content for path, content in found.items() if path.startswith(folder + "/")}
+    code = {path: content for path, content in found.items() if not path.startswith(folder + "/")}
+    return Sources(files, code, Graph.parse(files, target.project.version_locations))
+
+
+def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = False) -> Assessment:
+    """Read the state, and plan a deploy.
+
+    :param diffs: True where the contents of edited scripts are to be compared, for the findings.
+    :raises StateError: the version table and the ledger do not agree.
+    """
+    wanted = context.wanted(target, rev)
+    restoring = target.control.restoring()
+    if restoring is not None:
+        raise StateError(
+            f"{target.name} is being restored: {restoring['deployment']} stopped after {restoring['done'] or 'its start'}",
+            state="this run did nothing",
+            hint=f"{context.ui.front}revert {target.name} --resume goes on; --abort leaves {target.name} as it was",
+            data={"deploy": restoring["deployment"], "done": restoring["done"]},
+        )
+    state = target.state()
+    check_state(state, f"{target.settings.schema}.alembic_version")
+    _same_environment(target, state)
+    interrupted = state.open if state.lock is None else None
+    resumes = interrupted.id if _takes_up(interrupted, wanted) and interrupted else None
+    if state.node == wanted.node and not state.half and interrupted is None:
+        return Assessment(state, wanted, _nothing(target, state, wanted), None, None, state.lock)
+    sources = read_sources(context, target, wanted.node)
+    if not sources.graph.scripts and state.applied:
+        raise InputError(
+            f"{wanted.short} ({wanted.branch}) has no migrations in {target.project.migrations}/",
+            state=f"{target.name} has {len(state.applied)} applied and was not touched",
+            hint=f"{context.ui.front}revert {target.name} takes migrations back",
+        )
+    recorded: Mapping[str, bytes] = {}
+    if diffs:
+        recorded = target.database.scripts(_differing(state.applied, sources.graph))
+    plan = plan_deploy(
+        target.name,
+        state,
+        sources.graph,
+        wanted,
+        snapshot=target.settings.snapshot,
+        multiple_heads=target.project.multiple_heads,
+        resumes=resumes,
+        recorded=recorded,
+    )
+    return Assessment(state, wanted, plan, sources, interrupted, state.lock)
+
+
+def _takes_up(interrupted: Deployment | None, wanted: Changeset) -> bool:
+    return interrupted is not None and interrupted.kind is Kind.DEPLOY and interrupted.node == wanted.node
+
+
+def _nothing(target: Target, state: State, wanted: Changeset) -> Plan:
+    now = heads(state.applied)
+    return Plan(
+        environment=target.name,
+        kind=Kind.DEPLOY,
+        way=None,
+        base_epoch=state.epoch,
+        base_versions=state.versions or (),
+        base_node=state.node,
+        base_branch=state.branch,
+        heads_before=now,
+        heads_after=now,
+        target=wanted,
+        steps=(),
+    )
+
+
+def _same_environment(target: Target, state: State) -> None:
+    if state.environment is not None and state.environment != target.name:
+        raise StateError(
+            f"the database of {target.name} says it is {state.environment}",
+            state="this run did nothing",
+            hint="correct the target in hgaurora.toml: one database is one environment",
+        )
+
+
+def _differing(applied: Mapping[str, Applied], graph: Graph) -> list[str]:
+    return [
+        one.raw for one in applied.values() if one.revision in graph.scripts and graph.scripts[one.revision].raw != one.raw
+    ]
+
+
+def judged(context: Context, target: Target, found: Assessment, *, reapply: bool) -> list[Finding]:
+    """Every finding of the deploy rules; errors among them refuse.
+
+    :raises PolicyError: at least one is an error.
+    """
+    settings = target.settings
+    in_deploys = None
+    if settings.deploys is not None:
+        in_deploys = context.history.contains(settings.deploys, found.target.node)
+    findings = judge(
+        PolicyContext(
+            plan=found.plan,
+            target=found.target,
+            environment=settings,
+            now=context.clock.now(),
+            reapply=reapply,
+            in_deploys=in_deploys,
+            change_request=change_request(target, found.target),
+            after={name: ran_in(context.target(name)) for name in settings.after},
+        )
+    )
+    errors = [f for f in findings if f.severity == "error"]
+    if errors:
+        raise PolicyError(
+            f"{target.name}: {len(errors)} of the rules refuse",
+            state=f"{target.name} was not touched",
+            data={"findings": [finding_json(f) for f in findings], "lines": findings},
+        )
+    return findings
+
+
+def ran_in(other: Target) -> tuple[set[tuple[str, str]], object]:
+    """What is applied in another environment as (revision, raw hash), and since when."""
+    state = other.state()
+    return {(one.revision, one.raw) for one in state.applied.values()}, state.since
+
+
+def change_request(target: Target, changeset: Changeset) -> str | None:
+    """The change request that a changeset's description names."""
+    pattern = target.project.change_request
+    match = re.search(pattern, changeset.description) if pattern else None
+    return match.group(0) if match else None
+
+
+def finding_json(finding: Finding) -> dict[str, object]:
+    """A finding's stable fields."""
+    return {
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "message": finding.message,
+        "remedy": finding.mend,
+        "detail": list(finding.detail),
+        **{key: value for key, value in finding.data.items() if key not in ("rule", "severity")},
+    }

@@ -1,0 +1,457 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``deploy``: bring an environment to the migrations of a changeset."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ..core import render
+from ..core.errors import HgAuroraError, InputError, Interrupted, LockHeld, PolicyError
+from ..core.graph import Graph
+from ..core.model import Changeset, Finding, Kind, Outcome, Script
+from ..core.plan import heads, to_json
+from ..core.steps import Plan
+from ..execute import Preview, Run, verify, walk
+from ..ports import Job, MigrationSession, NewDeployment
+from .assess import Assessment, Sources, assess, change_request, finding_json, judged
+from .context import Context, Target
+from .delivery import deliver
+from .report import StepReport
+
+#: how often a plan is made anew because the database moved between planning and locking
+REPLANS = 20
+
+
+def run(context: Context, options: Mapping[str, Any]) -> int:
+    """Deploy to one environment, or to every one whose ``deploys`` holds the changeset."""
+    results = []
+    for target in _targets(context, options):
+        results.append(_deploy(context, target, options))
+    if context.json:
+        context.ui.write(json.dumps(results))
+    return 0
+
+
+def _targets(context: Context, options: Mapping[str, Any]) -> list[Target]:
+    acting = not options.get("dry_run")
+    if options.get("env"):
+        context.guess(options["env"])
+        return [context.target(options["env"], acting=acting)]
+    node = context.history.changeset(options.get("rev") or ".").node
+    names = [
+        name
+        for name in context.names()
+        if (revset := context.settings.environments[name].deploys) and context.history.contains(revset, node)
+    ]
+    if not names:
+        raise InputError(
+            f"no environment's deploys holds {node[:12]}",
+            state="nothing was done",
+            hint=f"name the environment, such as {context.ui.front}deploy {next(iter(context.names()), 'dev')}",
+        )
+    return [context.target(name, acting=acting) for name in names]
+
+
+def _deploy(context: Context, target: Target, options: Mapping[str, Any]) -> dict[str, Any]:
+    started = context.clock.monotonic()
+    found = assess(context, target, options.get("rev"), diffs=True)
+    shown: Plan | None = None
+    if options.get("dry_run"):
+        return _dry_run(context, target, found, options)
+    for _ in range(REPLANS):
+        if found.holder is not None and not found.done:
+            found = _wait(context, target, found, options, started)
+        if found.done:
+            return _nothing(context, target, found, started)
+        notes = judged(context, target, found, reapply=bool(options.get("reapply")))
+        if shown is None or shown.steps != found.plan.steps:
+            _show(context, target, found.plan, notes, again=shown is not None)
+            shown = found.plan
+        result = _locked(context, target, found, started)
+        if result is not None:
+            return result
+        found = assess(context, target, options.get("rev"), diffs=True)
+    raise LockHeld(
+        f"{target.name} moved {REPLANS} times between planning and locking",
+        state="this run changed nothing",
+        hint=f"{context.ui.front}log {target.name} shows who deploys",
+    )
+
+
+def _show(context: Context, target: Target, plan: Plan, notes: list[Finding], *, again: bool = False) -> None:
+    if context.json:
+        return
+    if again:
+        context.ui.status(f"{target.name} was changed by another run meanwhile; the plan is now")
+    for line in render.plan_header(plan, target.where()):
+        context.ui.write(line)
+    context.ui.write(f"plan{' ' * (max(len(plan.environment), 4) - 4)}  {render.plan_summary(plan) or 'nothing to run'}")
+    if plan.resumes:
+        context.ui.write(f"takes up {plan.resumes}, which was interrupted")
+    if any(step.verb == "down" for step in plan.steps) or context.verbose:
+        for line in render.plan_lines(plan):
+            context.ui.write(line)
+    for line in render.findings([*plan.notes, *notes] if context.verbose else notes):
+        context.ui.status(line)
+
+
+def _dry_run(context: Context, target: Target, found: Assessment, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Print the plan: the walk of a real run, with an actor that only looks."""
+    refused: PolicyError | None = None
+    notes: list[Finding] = []
+    try:
+        notes = judged(context, target, found, reapply=bool(options.get("reapply")))
+    except PolicyError as error:
+        refused = error
+    if not context.json:
+        _show(context, target, found.plan, [])
+        for line in render.plan_lines(found.plan) if found.plan.steps else []:
+            context.ui.write(line)
+        walk(found.plan, Preview(), _Silent(), context.clock)
+        for line in render.findings([*found.plan.notes, *notes]):
+            context.ui.write(line)
+        steps = render.count(len(found.plan.steps), "step")
+        context.ui.write(
+            f"nothing was changed; without -n {'these ' + steps + ' run, in this order' if found.plan.steps else 'nothing runs'}"
+        )
+    if refused is not None:
+        raise refused
+    return {
+        "environment": target.name,
+        "state": "planned",
+        "node": found.target.node,
+        "branch": found.target.branch,
+        "dry_run": True,
+        "plan": to_json(found.plan),
+        "findings": [finding_json(f) for f in notes],
+    }
+
+
+class _Silent:
+    """The report of a dry run: the plan is already on the screen."""
+
+    def begin(self, number: int, total: int, step: object) -> None:
+        """Say nothing."""
+
+    def going(self, state: str, percent: int | None) -> None:
+        """Say nothing."""
+
+    def end(self, number: int, total: int, step: object, done: object, seconds: float) -> None:
+        """Say nothing."""
+
+
+def _nothing(
+    context: Context, target: Target, found: Assessment, started: float, waited: bool = False
+) -> dict[str, Any]:
+    took = context.clock.monotonic() - started
+    if not context.json:
+        by = f", done by {found.state.deployed_by} (waited {render.duration(took)})" if waited else ""
+        context.ui.write(
+            f"{target.name} is at {render.place(found.target.node, found.target.branch)}: nothing to do{by}"
+        )
+    return {
+        "environment": target.name,
+        "state": "deployed",
+        "changed": False,
+        "deploy": found.state.deployed_by,
+        "node": found.target.node,
+        "branch": found.target.branch,
+        "heads": list(heads(found.state.applied)),
+        "steps": [],
+    }
+
+
+def _wait(
+    context: Context, target: Target, found: Assessment, options: Mapping[str, Any], started: float
+) -> Assessment:
+    """Poll until nobody holds the lock; then look again.
+
+    :raises LockHeld: after ``lock-wait`` seconds.
+    """
+    limit = target.settings.lock_wait
+    begun = context.clock.monotonic()
+    said = False
+    while (holder := target.database.holder()) is not None:
+        waited = context.clock.monotonic() - begun
+        if waited >= limit:
+            raise locked(context, target, waited)
+        if not said:
+            context.ui.status(f"    waiting   {target.name} is locked by {holder.application} (pid {holder.pid})")
+            said = True
+        context.ui.progress(target.name, item=f"waiting for {holder.application}", position=None, total=None)
+        context.clock.sleep(random.uniform(0.1, 0.4))  # noqa: S311
+    again = assess(context, target, options.get("rev"), diffs=True)
+    if again.done and again.holder is None and not context.json:
+        waited = render.duration(context.clock.monotonic() - started)
+        context.ui.status(f"    waited    {waited}, the work was done by {again.state.deployed_by}")
+    return again
+
+
+def locked(context: Context, target: Target, waited: float) -> LockHeld:
+    """The error of a lock that somebody else holds: who, since when, doing what."""
+    state = target.database.state()
+    held = state.open
+    if held is not None:
+        who = f"{held.id}: {held.user} on {held.host}, pid {held.pid}, since {render.utc(held.started)}"
+    elif state.lock is not None:
+        who = f"{state.lock.application}, server process {state.lock.pid}"
+    else:
+        who = "a run that has just ended"
+    return LockHeld(
+        f"{target.name} is locked by {who}; waited {render.duration(waited)}",
+        state="this run changed nothing",
+        hint=f"{context.ui.front}status --follow {held.id}" if held else f"{context.ui.front}status {target.name}",
+        data={"deploy": held.id if held else None},
+    )
+
+
+def _locked(context: Context, target: Target, found: Assessment, started: float) -> dict[str, Any] | None:
+    """Take the lock, look again, run. None: the lock was taken or the base moved; plan anew."""
+    plan = found.plan
+    if plan.empty:
+        return _record(context, target, found, started)
+    with child(target, plan, found.sources) as session:
+        if not session.lock():
+            return None
+        again = target.database.state()
+        if (again.epoch, set(again.versions or ())) != (plan.base_epoch, set(plan.base_versions)):
+            return None
+        return _run(context, target, found, session, started)
+
+
+@contextmanager
+def child(target: Target, plan: Plan, sources: Sources | None) -> Iterator[MigrationSession]:
+    """A migration child for a plan; ended, with its server session, when the block is left."""
+    from ..adapters.migrations.process import ChildMigrator
+
+    raws: dict[str, str] = {}
+    if any(step.recorded for step in plan.migrations):
+        raws = {one.path: one.raw for one in target.database.state().applied.values()}
+        raws.update({step.path: step.raw for step in plan.migrations if step.recorded})
+    contents = target.database.scripts(list(raws.values())) if raws else {}
+    settings, project = target.settings, target.project
+    session = ChildMigrator().start(
+        Job(
+            environment=target.name,
+            connection=target.control.connection(),
+            target=sources.files if sources else {},
+            recorded={path: contents[raw] for path, raw in raws.items()},
+            version_locations=project.version_locations,
+            env=project.env,
+            code=sources.code if sources else {},
+            paths=project.paths,
+            imports=project.imports,
+            python=project.python,
+            options=project.alembic_options,
+            lock_timeout=settings.lock_timeout,
+            statement_timeout=settings.statement_timeout,
+            wall_clock=settings.migration_timeout,
+        )
+    )
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def new_deployment(context: Context, target: Target, plan: Plan) -> NewDeployment:
+    """What the ledger is told when a deployment begins."""
+    return NewDeployment(
+        environment=target.name,
+        kind=plan.kind,
+        way=plan.way,
+        target=plan.target,
+        change_request=change_request(target, plan.target) if plan.target else None,
+        from_node=plan.base_node,
+        from_branch=plan.base_branch,
+        heads_before=plan.heads_before,
+        user=context.who(),
+        pusher=None,
+        host=context.host,
+        pid=os.getpid(),
+        tool_version=context.version,
+        reverts=plan.reverts,
+        plan=to_json(plan),
+    )
+
+
+def _run(
+    context: Context, target: Target, found: Assessment, session: MigrationSession, started: float
+) -> dict[str, Any]:
+    supersede = None
+    if found.interrupted is not None and found.interrupted.id != found.plan.resumes:
+        supersede = found.interrupted.id
+    scripts = _used(found.plan, found.sources.graph if found.sources else None)
+    return run_migrations(
+        context,
+        target,
+        found.plan,
+        session,
+        scripts=scripts,
+        supersede=supersede,
+        started=started,
+    )
+
+
+def _used(plan: Plan, graph: Graph | None) -> list[Script]:
+    if graph is None:
+        return []
+    return [graph.scripts[step.revision] for step in plan.migrations if not step.recorded]
+
+
+def run_migrations(
+    context: Context,
+    target: Target,
+    plan: Plan,
+    session: MigrationSession,
+    *,
+    scripts: list[Script],
+    supersede: str | None,
+    started: float,
+) -> dict[str, Any]:
+    """Begin, walk, verify, finish: the part that a deploy and a revert by downgrade share.
+
+    Under the lock, which ``session`` holds.
+    """
+    deployment, epoch = target.database.begin(
+        new_deployment(context, target, plan),
+        base_epoch=plan.base_epoch,
+        scripts=scripts,
+        resume=plan.resumes,
+        supersede=supersede,
+    )
+    session.begin(deployment=deployment.id, epoch=epoch)
+    report = StepReport(context, target.name)
+    actor = Run(
+        plan=plan,
+        deployment=deployment.id,
+        database=target.database,
+        control=target.control,
+        session=session,
+        clock=context.clock,
+        tags=tags(context, target, plan, deployment.id),
+        tries=target.settings.lock_tries,
+        on_wait=report.waiting,
+        progress=report.going,
+    )
+    try:
+        walk(plan, actor, report, context.clock)
+        verify(plan, target.database)
+    except HgAuroraError as error:
+        report.over()
+        _failed(context, target, plan, deployment.id, epoch, error)
+        raise
+    report.over()
+    target.database.finish(
+        deployment.id, epoch=epoch, ok=True, heads_after=plan.heads_after, target=plan.target, error=None
+    )
+    deliver(context, target)
+    return finished(context, target, plan, deployment.id, report, started)
+
+
+def tags(context: Context, target: Target, plan: Plan, deployment: str) -> dict[str, str]:
+    """What a snapshot is tagged with."""
+    return {
+        "environment": target.name,
+        "deployment": deployment,
+        "node": plan.base_node or "",
+        "branch": plan.base_branch or "",
+        "tool-version": context.version,
+    }
+
+
+def _failed(
+    context: Context, target: Target, plan: Plan, deployment: str, epoch: str, error: HgAuroraError
+) -> None:
+    """Look where the database is now, record the failure, and put the state into the error."""
+    state = target.database.state()
+    now = heads(state.applied)
+    committed = len(target.database.steps([deployment]))
+    if state.half:
+        # a migration stands half done behind an autocommit block: it stays open, the next run takes it up
+        names = ", ".join(sorted(revision for revision, _ in state.half))
+        error.state = (
+            f"{target.name} is between heads: {names} ran in part, "
+            f"{render.count(sum(state.half.values()), 'statement')} of it stand"
+        )
+        error.hint = error.hint or f"mend the migration, then {context.ui.front}deploy {target.name} goes on after them"
+    elif isinstance(error, Interrupted):
+        error.state = (
+            f"{target.name} is at {render.names(now)}, {render.count(committed, 'migration')} of {deployment} done"
+        )
+        error.hint = f"the same command again goes on; {context.ui.front}status {target.name} shows where it stands"
+    else:
+        target.database.finish(
+            deployment, epoch=epoch, ok=False, heads_after=now, target=plan.target, error=error.message
+        )
+        error.state = (
+            f"{target.name} is at {render.names(now)}; {render.count(committed, 'migration')} of {deployment} "
+            f"stand{'s' if committed == 1 else ''}, the failed one left nothing"
+        )
+        if committed and error.hint is None:
+            error.hint = (
+                f"mend it and deploy again, or {context.ui.front}revert {target.name} takes "
+                f"{'it' if committed == 1 else 'them'} back"
+            )
+    error.data.setdefault("deploy", deployment)
+    deliver(context, target)
+
+
+def _record(context: Context, target: Target, found: Assessment, started: float) -> dict[str, Any] | None:
+    """A changeset without new migrations: only the ledger moves. No child is needed."""
+    if not target.database.acquire():
+        return None
+    try:
+        again = target.database.state()
+        if again.epoch != found.plan.base_epoch:
+            return None
+        interrupted = found.interrupted.id if found.interrupted else None
+        deployment, epoch = target.database.begin(
+            new_deployment(context, target, found.plan),
+            base_epoch=found.plan.base_epoch,
+            scripts=[],
+            resume=found.plan.resumes,
+            supersede=interrupted if interrupted != found.plan.resumes else None,
+        )
+        target.database.finish(
+            deployment.id, epoch=epoch, ok=True, heads_after=found.plan.heads_after, target=found.target
+        )
+        deliver(context, target)
+    finally:
+        target.database.close()
+    return finished(context, target, found.plan, deployment.id, StepReport(context, target.name), started)
+
+
+def finished(
+    context: Context, target: Target, plan: Plan, deployment: str, report: StepReport, started: float
+) -> dict[str, Any]:
+    """The last line, and the JSON object."""
+    took = context.clock.monotonic() - started
+    node = plan.target.node if plan.target else None
+    branch = plan.target.branch if plan.target else None
+    if not context.json:
+        tail = f"{deployment}, {render.duration(took)}"
+        context.ui.write(render.at_line(target.name, node, branch, plan.heads_after, tail))
+    return {
+        "environment": target.name,
+        "state": "deployed" if plan.kind is Kind.DEPLOY else "reverted",
+        "changed": True,
+        "result": Outcome.OK.value,
+        "deploy": deployment,
+        "way": plan.way.value if plan.way else None,
+        "node": node,
+        "branch": branch,
+        "heads": list(plan.heads_after),
+        "steps": report.steps,
+        "reverts": list(plan.reverts),
+        "seconds": round(took, 3),
+    }
+
+
+__all__ = ["Changeset", "child", "finished", "locked", "new_deployment", "run", "run_migrations", "tags"]

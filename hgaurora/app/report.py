@@ -1,0 +1,46 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Tells a person, or a program, how a walk goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..core import render
+from ..core.steps import Step
+from ..execute import Done
+from .context import Context
+
+
+class StepReport:
+    """Prints a line when a step ends and progress while one lasts; keeps the steps for JSON."""
+
+    def __init__(self, context: Context, environment: str) -> None:
+        self._context = context
+        self._environment = environment
+        self._current = ""
+        self.steps: list[dict[str, Any]] = []
+
+    def begin(self, number: int, total: int, step: Step) -> None:
+        """A step starts: shown as progress, printed when it ends."""
+        self._current = f"{number}/{total} {step.verb} {render.step_what(step, self._environment)}"
+        self._context.ui.progress(self._environment, item=self._current, position=number - 1, total=total)
+
+    def going(self, state: str, percent: int | None) -> None:
+        """A step lasts."""
+        self._context.ui.progress(self._environment, item=f"{self._current} {state}", position=percent, total=100)
+
+    def waiting(self, why: str, attempt: int) -> None:
+        """A step is tried again."""
+        self._context.ui.status(f"    waiting   {why}; try {attempt}")
+
+    def end(self, number: int, total: int, step: Step, done: Done, seconds: float) -> None:
+        """One line, and one JSON object."""
+        what = done.what or render.step_what(step, self._environment)
+        if not self._context.json:
+            self._context.ui.write(render.step_line(number, total, step.verb, what, done.note, seconds))
+        self.steps.append({"step": number, "verb": step.verb, "what": what, "seconds": round(seconds, 3), **done.data})
+
+    def over(self) -> None:
+        """Take a bar away."""
+        self._context.ui.progress(self._environment, item="", position=None, total=None)

@@ -1,0 +1,279 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``revert``: take deploys back, by downgrade with the recorded scripts or by restoring a snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core import render
+from ..core.errors import Declined, InputError, LockHeld, StateError
+from ..core.model import Applied, Changeset, Deployment, Kind, Outcome, Snapshot, State, Way
+from ..core.plan import check_state, heads, plan_revert, to_json
+from ..core.steps import Plan
+from ..execute import Preview, walk
+from . import restore
+from .context import Context, Target
+from .deploy import _Silent, child, locked, run_migrations
+
+
+@dataclass(frozen=True)
+class Goal:
+    """An earlier point of an environment's history, and what going back to it takes back."""
+
+    changeset: Changeset | None
+    applied: Mapping[str, Applied]
+    reverts: tuple[str, ...]
+    snapshot: Snapshot | None = None
+
+
+def run(context: Context, options: Mapping[str, Any]) -> int:
+    """Revert one environment."""
+    started = context.clock.monotonic()
+    target = context.target(options["env"], acting=not options.get("dry_run"))
+    restoring = target.control.restoring()
+    if restoring is not None:
+        result = restore.go_on(context, target, restoring, options, started)
+    else:
+        result = _revert(context, target, options, started)
+    if context.json:
+        context.ui.write(json.dumps([result]))
+    return 0
+
+
+def _revert(context: Context, target: Target, options: Mapping[str, Any], started: float) -> dict[str, Any]:
+    if options.get("abort"):
+        raise StateError(
+            f"{target.name} is not being restored: there is nothing to abort",
+            state="nothing was done",
+            hint=f"{context.ui.front}status {target.name} shows where it is",
+        )
+    state = target.state()
+    check_state(state, f"{target.settings.schema}.alembic_version")
+    if state.ledger is None:
+        raise StateError(
+            f"nothing was ever deployed to {target.name}",
+            state="nothing was done",
+            hint=f"{context.ui.front}deploy {target.name} makes a first deploy",
+        )
+    if state.lock is not None:
+        raise locked(context, target, 0.0)
+    interrupted = state.open
+    if interrupted is not None and interrupted.kind is Kind.REVERT:
+        goal = _interrupted_goal(context, target, interrupted)
+        resumes: str | None = interrupted.id
+    else:
+        goal = _goal(context, target, state, options)
+        resumes = None
+    way = _way(options, goal)
+    if way is Way.RESTORE:
+        return restore.begin(context, target, state, goal, options, started)
+    plan = plan_revert(
+        target.name,
+        state,
+        wanted=goal.applied,
+        target=goal.changeset,
+        contents=target.database.scripts([one.raw for one in state.applied.values()]),
+        snapshot=target.settings.snapshot,
+        reverts=goal.reverts,
+        resumes=resumes,
+    )
+    if plan.empty and state.node == (goal.changeset.node if goal.changeset else None) and state.open is None:
+        return _already(context, target, plan)
+    show(context, target, state, plan)
+    if options.get("dry_run"):
+        walk(plan, Preview(), _Silent(), context.clock)
+        if not context.json:
+            steps = render.count(len(plan.steps), "step")
+            context.ui.write(f"nothing was changed; without -n these {steps} run, in this order")
+        return {"environment": target.name, "state": "planned", "dry_run": True, "plan": to_json(plan)}
+    confirm(context, target, options, f"run {way.value}")
+    supersede = interrupted.id if interrupted is not None and resumes is None else None
+    with child(target, plan, None) as session:
+        if not session.lock():
+            raise locked(context, target, 0.0)
+        again = target.database.state()
+        if again.epoch != state.epoch:
+            raise LockHeld(
+                f"{target.name} was changed by another run while this one was asked for",
+                state="this run changed nothing",
+                hint=f"{context.ui.front}revert {target.name} -n shows the plan as it is now",
+            )
+        return run_migrations(
+            context, target, plan, session, scripts=[], supersede=supersede, started=started
+        )
+
+
+def _way(options: Mapping[str, Any], goal: Goal) -> Way:
+    if options.get("way"):
+        return Way(options["way"])
+    return Way.RESTORE if goal.snapshot is not None and options.get("to") == goal.snapshot.id else Way.DOWNGRADE
+
+
+def _already(context: Context, target: Target, plan: Plan) -> dict[str, Any]:
+    node = plan.target.node if plan.target else None
+    branch = plan.target.branch if plan.target else None
+    if not context.json:
+        context.ui.write(f"{target.name} is at {render.place(node, branch)}: nothing to do")
+    return {"environment": target.name, "state": "reverted", "changed": False, "node": node, "steps": []}
+
+
+def in_force(deployments: list[Deployment]) -> list[Deployment]:
+    """The deploys whose work stands, oldest first: each one that was not taken back by a later revert.
+
+    :param deployments: newest first, as the ledger gives them.
+    """
+    standing: list[Deployment] = []
+    for deployment in reversed(deployments):
+        if deployment.kind is Kind.DEPLOY:
+            standing.append(deployment)
+        elif deployment.outcome is Outcome.OK:
+            standing = [one for one in standing if one.id not in deployment.reverts]
+    return standing
+
+
+def _goal(context: Context, target: Target, state: State, options: Mapping[str, Any]) -> Goal:
+    """Which earlier point ``--to`` names; without it, the one before the newest deploy that stands."""
+    to = options.get("to") or "previous"
+    standing = in_force(target.database.deployments())
+    if not standing:
+        raise StateError(
+            f"no deploy stands on {target.name}: there is nothing to take back",
+            state="nothing was done",
+            hint=f"{context.ui.front}log {target.name} shows its history",
+        )
+    if to == "previous":
+        return _before(context, target, standing, len(standing) - 1)
+    by_id = {one.id: index for index, one in enumerate(standing)}
+    if to in by_id:
+        return _after(context, target, standing, by_id[to])
+    snapshots = {one.id: one for one in target.control.snapshots()}
+    if to in snapshots:
+        return _at_snapshot(context, target, standing, snapshots[to])
+    node = _node(context, to, standing)
+    at = [index for index, one in enumerate(standing) if one.node == node and one.outcome is Outcome.OK]
+    if at:
+        return _after(context, target, standing, at[-1])
+    start = [index for index, one in enumerate(standing) if one.from_node == node]
+    if start:
+        return _before(context, target, standing, start[0])
+    raise InputError(
+        f"{node[:12]} was never deployed to {target.name}, so there is no state of it to go back to",
+        state="nothing was done",
+        hint=f"{context.ui.front}log {target.name} shows what was; {context.ui.front}deploy {target.name} -r "
+        f"{node[:12]} goes to its migrations",
+    )
+
+
+def _node(context: Context, to: str, standing: list[Deployment]) -> str:
+    """The full node ``--to`` means: by hg, or by the ledger where hg does not know it (stripped, or another clone)."""
+    try:
+        return context.history.changeset(to).node
+    except InputError as error:
+        nodes = {n for one in standing for n in (one.node, one.from_node) if n and n.startswith(to)}
+        if len(to) >= 6 and len(nodes) == 1:
+            return nodes.pop()
+        raise InputError(
+            f"{to!r} is no changeset, deploy or snapshot that {standing[-1].id.rsplit('-', 1)[0]} knows",
+            state="nothing was done",
+            hint="--to takes REV, a deploy such as "
+            f"{standing[-1].id}, a snapshot, or previous; {context.ui.front}log shows the deploys",
+        ) from error
+
+
+def changeset_of(context: Context, node: str | None, branch: str | None) -> Changeset | None:
+    """A changeset as hg knows it; as the ledger recorded it where hg does not (any more)."""
+    if not node:
+        return None
+    if context.history.known(node):
+        return context.history.changeset(node)
+    return Changeset(node=node, branch=branch or "", phase="", author="", description="")
+
+
+def _before(context: Context, target: Target, standing: list[Deployment], index: int) -> Goal:
+    first = standing[index]
+    return Goal(
+        changeset=changeset_of(context, first.from_node, first.from_branch),
+        applied=target.database.applied_as_of(first.id, inclusive=False),
+        reverts=tuple(one.id for one in standing[index:]),
+        snapshot=_first_snapshot(target, first.id),
+    )
+
+
+def _after(context: Context, target: Target, standing: list[Deployment], index: int) -> Goal:
+    last = standing[index]
+    later = standing[index + 1 :]
+    return Goal(
+        changeset=changeset_of(context, last.node, last.branch),
+        applied=target.database.applied_as_of(last.id, inclusive=True),
+        reverts=tuple(one.id for one in later),
+        snapshot=_first_snapshot(target, later[0].id) if later else None,
+    )
+
+
+def _first_snapshot(target: Target, deployment: str) -> Snapshot | None:
+    of_it = [one for one in target.control.snapshots() if one.deployment == deployment and one.state == "available"]
+    return min(of_it, key=lambda one: one.created, default=None)
+
+
+def _at_snapshot(context: Context, target: Target, standing: list[Deployment], snapshot: Snapshot) -> Goal:
+    index = next((i for i, one in enumerate(standing) if one.id == snapshot.deployment), None)
+    branch = snapshot.tags.get("branch")
+    return Goal(
+        changeset=changeset_of(context, snapshot.node, branch),
+        applied={},
+        reverts=tuple(one.id for one in standing[index:]) if index is not None else (),
+        snapshot=snapshot,
+    )
+
+
+def _interrupted_goal(context: Context, target: Target, interrupted: Deployment) -> Goal:
+    """Where an interrupted revert by downgrade was going: what it takes back says it."""
+    if interrupted.way is Way.RESTORE:
+        raise StateError(
+            f"{target.name}: {interrupted.id} by restore was begun, but no copy of it is here",
+            state=f"{target.name} serves and is complete",
+            hint=f"{context.ui.front}deploy {target.name} closes it and goes on from where the database is",
+        )
+    deployments = target.database.deployments()
+    standing = in_force([one for one in deployments if one.number < interrupted.number])
+    oldest = next((one.id for one in standing if one.id in interrupted.reverts), None)
+    index = next((i for i, one in enumerate(standing) if one.id == oldest), len(standing) - 1)
+    return _before(context, target, standing, index)
+
+
+def show(context: Context, target: Target, state: State, plan: Plan) -> None:
+    """Where it is, what each step does, and which can lose data."""
+    if context.json:
+        return
+    for line in render.plan_header(plan, target.where()):
+        context.ui.write(line)
+    if plan.resumes:
+        context.ui.write(f"takes up {plan.resumes}, which was interrupted")
+    for line in render.plan_lines(plan):
+        context.ui.write(line)
+
+
+def confirm(context: Context, target: Target, options: Mapping[str, Any], what: str, word: str | None = None) -> None:
+    """A protected environment is reverted only by somebody who types its name, or by ``--yes``.
+
+    :raises Declined: something else was typed.
+    :raises InputError: nobody can be asked.
+    """
+    if not target.settings.protected or options.get("yes"):
+        return
+    word = word or target.name
+    answer = context.ui.prompt(f"type {word} to {what}, anything else to leave {target.name} as it is:")
+    if answer is None:
+        raise InputError(
+            f"{target.name} is protected and nobody can be asked here",
+            state="nothing was done",
+            hint="--yes goes on without asking",
+        )
+    if answer.strip() != word:
+        raise Declined(
+            f"{target.name} is left as it is", state="nothing was done", hint=None
+        )

@@ -1,0 +1,292 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``status``, ``log`` and ``snapshots``: commands that change nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..core import render
+from ..core.errors import HgAuroraError, InputError, StateError
+from ..core.model import Deployment, Kind, State
+from ..core.plan import heads
+from .assess import Assessment, assess
+from .context import Context, Target
+
+
+def status(context: Context, options: Mapping[str, Any]) -> int:
+    """Where each environment is, what is pending, and what an interrupted deploy will do next."""
+    if options.get("follow"):
+        return _follow(context, options["follow"])
+    if options.get("env"):
+        context.guess(options["env"])
+    chosen = [options["env"]] if options.get("env") else context.names()
+    if options.get("env"):
+        found = [(target := context.target(name), _look(context, target)) for name in chosen]
+    else:
+        found = []
+        for name in chosen:
+            target = context.target(name)
+            try:
+                found.append((target, _look(context, target)))
+            except HgAuroraError as error:
+                found.append((target, error))
+    if context.json:
+        context.ui.write(json.dumps([_status_json(target, seen) for target, seen in found]))
+        return 0
+    if options.get("env") and not isinstance(found[0][1], HgAuroraError):
+        for line in _one(context, found[0][0], found[0][1]):
+            context.ui.write(line)
+        return 0
+    rows = [("environment", "changeset", "branch", "since", "pending")]
+    rows.extend(_row(target, seen) for target, seen in found)
+    for line in render.table(rows):
+        context.ui.write(line)
+    for target, seen in found:
+        for line in _remarks(context, target, seen):
+            context.ui.write(line)
+    return 0
+
+
+def _look(context: Context, target: Target) -> Assessment | State:
+    """A full assessment where there is a changeset to compare with, else the state alone."""
+    try:
+        return assess(context, target, None)
+    except InputError:
+        return target.state()
+
+
+def _state(seen: Assessment | State) -> State:
+    return seen.state if isinstance(seen, Assessment) else seen
+
+
+def _row(target: Target, seen: Assessment | State | HgAuroraError) -> tuple[str, ...]:
+    if isinstance(seen, HgAuroraError):
+        return (target.name, "not known", "", "", render.cut(seen.message, 40))
+    state = _state(seen)
+    if state.ledger is None or (state.node is None and not state.applied):
+        return (target.name, "none", "", "", _pending(seen))
+    branch = state.branch or ""
+    node = state.node[:12] if state.node else "none"
+    return (target.name, node, branch, render.utc(state.since) if state.since else "", _pending(seen))
+
+
+def _pending(seen: Assessment | State) -> str:
+    if not isinstance(seen, Assessment):
+        return "not known (no changeset to compare with)"
+    downs = [s.name for s in seen.plan.migrations if s.verb == "down"]
+    ups = [s.name for s in seen.plan.migrations if s.verb == "run"]
+    if not ups and not downs:
+        return "none"
+    parts = []
+    if downs:
+        parts.append(f"{len(downs)} down: {_short(downs)}")
+    if ups:
+        parts.append(f"{len(ups)}: {_short(ups)}" if not downs else f"{len(ups)} up: {_short(ups)}")
+    return "; ".join(parts)
+
+
+def _short(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+
+
+def _remarks(context: Context, target: Target, seen: Assessment | State | HgAuroraError) -> list[str]:
+    if isinstance(seen, HgAuroraError):
+        return [f"{target.name}: {seen.message}", *([f"({seen.hint})"] if seen.hint else [])]
+    state = _state(seen)
+    lines = []
+    if state.lock is not None and state.open is not None:
+        lines.append(f"{state.open.id} is on its way to {render.place(state.open.node, state.open.branch)}")
+        lines.append(f"({context.ui.front}status --follow {state.open.id})")
+    elif state.open is not None:
+        lines.append(f"{target.name}: {state.open.id} stopped half way ({context.ui.front}status {target.name})")
+    if state.undelivered:
+        lines.append(f"{target.name}: {render.count(state.undelivered, 'event')} not yet in the journal")
+    return lines
+
+
+def _one(context: Context, target: Target, seen: Assessment | State) -> list[str]:
+    """One environment in full."""
+    state = _state(seen)
+    if isinstance(seen, Assessment) and state.open is not None:
+        return _open(context, target, seen, state.open)
+    if state.ledger is None or (state.node is None and not state.applied):
+        lines = [f"{target.name} holds nothing of hgaurora yet"]
+    else:
+        by = f", by {state.deployed_by}" if state.deployed_by else ""
+        since = f" since {render.with_local(state.since)}" if state.since else ""
+        lines = [f"{target.name} is at {render.place(state.node, state.branch)}{since}{by}"]
+        lines.append(f"  heads    {', '.join(heads(state.applied)) or 'none'}")
+    lines.append(f"  pending  {_pending(seen)}")
+    if isinstance(seen, Assessment) and seen.plan.migrations:
+        if context.verbose:
+            lines.extend(f"  {line}" for line in render.plan_lines(seen.plan))
+        lines.append(f"({context.ui.front}deploy {target.name} -n shows the plan)")
+    if state.undelivered:
+        lines.append(f"  journal  {render.count(state.undelivered, 'event')} not yet delivered")
+    return lines
+
+
+def _open(context: Context, target: Target, seen: Assessment, deployment: Deployment) -> list[str]:
+    """A deployment that is running, or that was interrupted."""
+    front, state = context.ui.front, seen.state
+    goal = render.place(deployment.node or None, deployment.branch)
+    running = state.lock is not None
+    verb = "on its way" if running else "half way"
+    lines = [
+        f"{target.name} is {verb} to {goal}: {deployment.kind.value} {deployment.id}"
+        + (" is running" if running else " stopped"),
+    ]
+    age = render.duration((state.read - deployment.started).total_seconds())
+    lock = f"lock is held by pid {state.lock.pid}" if state.lock else "lock is free"
+    lines.append(
+        f"  since   {render.with_local(deployment.started)}, {age} ago; {deployment.user} on {deployment.host}; {lock}"
+    )
+    lines.append(f"  from    {render.place(deployment.from_node, deployment.from_branch)}, "
+                 f"{render.names(deployment.heads_before)}")
+    done = target.database.steps([deployment.id])
+    names = ", ".join(step.path.rsplit("/", 1)[-1].removesuffix(".py") for step in done)
+    lines.append(f"  done    {names or 'no migration'}")
+    if running:
+        lines.append(f"({front}status --follow {deployment.id})")
+        return lines
+    first = seen.plan.migrations[0] if seen.plan.migrations else None
+    if deployment.kind is Kind.REVERT:
+        lines.append(f"({front}revert {target.name} goes on; {front}deploy {target.name} goes forward from here)")
+        return lines
+    if first is not None:
+        half = state.half.get((first.revision, first.direction.value), 0)
+        sent = f"{render.count(half, 'statement')} of it stand" if half else "not one statement of it stands"
+        lines.append(f"  open    {first.name}: {sent}")
+        lines.append(f"  next    takes up at {first.name}"
+                     + (" after the statements that stand" if half else ""))
+    lines.append(f"({front}deploy {target.name} goes on; {front}revert {target.name} takes it back)")
+    return lines
+
+
+def _status_json(target: Target, seen: Assessment | State | HgAuroraError) -> dict[str, Any]:
+    if isinstance(seen, HgAuroraError):
+        return {"environment": target.name, "state": "not known", **seen.as_json()}
+    state = _state(seen)
+    interrupted = state.open.id if state.open and state.lock is None else None
+    kind = "none" if state.ledger is None else "running" if state.lock else "interrupted" if interrupted else "deployed"
+    pending = None
+    if isinstance(seen, Assessment):
+        pending = [
+            {"migration": s.name, "revision": s.revision, "direction": s.direction.value, "node": s.node}
+            for s in seen.plan.migrations
+        ]
+    return {
+        "environment": target.name,
+        "state": kind,
+        "deploy": state.deployed_by,
+        "node": state.node,
+        "branch": state.branch,
+        "heads": list(heads(state.applied)),
+        "since": render.iso(state.since),
+        "pending": pending,
+        "running": state.open.id if state.open and state.lock else None,
+        "interrupted": interrupted,
+        "journal_waiting": state.undelivered,
+        "read": render.iso(state.read),
+    }
+
+
+def _follow(context: Context, ident: str) -> int:
+    """Print what a deployment does until it ends; the exit code is 0 where it ended well."""
+    name = ident.rpartition("-")[0]
+    if name not in context.names():
+        raise InputError(
+            f"{ident!r} is no id of a deploy",
+            state="nothing was done",
+            hint=f"ids look like {next(iter(context.names()), 'prod')}-42; {context.ui.front}log lists them",
+        )
+    target = context.target(name)
+    seen = 0
+    while True:
+        deployment = next((one for one in target.database.deployments() if one.id == ident), None)
+        if deployment is None:
+            raise InputError(f"{name} has no deploy {ident}", state="nothing was done", hint=f"{context.ui.front}log {name}")
+        steps = target.database.steps([ident])
+        for step in steps[seen:]:
+            stem = step.path.rsplit("/", 1)[-1].removesuffix(".py")
+            verb = "run" if step.direction.value == "up" else "down"
+            took = render.duration((step.ended - step.started).total_seconds())
+            if not context.json:
+                context.ui.write(render.right(f"{verb.ljust(8)}  {stem}", took))
+        seen = len(steps)
+        if deployment.outcome.value != "running":
+            break
+        if target.database.holder() is None and target.control.restoring() is None:
+            raise StateError(
+                f"{ident} stopped half way: nobody runs it",
+                state=f"{render.count(seen, 'migration')} of it stand",
+                hint=f"{context.ui.front}status {name} says what the next run will do",
+            )
+        context.clock.sleep(0.5)
+    if context.json:
+        context.ui.write(json.dumps([render.deployment_json(deployment)]))
+    else:
+        after = deployment.heads_after or ()
+        context.ui.write(f"{ident} ended: {render.result(deployment)}, {render.names(after)}")
+    return 0 if deployment.outcome.value == "ok" else 1
+
+
+def log(context: Context, options: Mapping[str, Any]) -> int:
+    """The timeline of one environment, or of each."""
+    chosen = [options["env"]] if options.get("env") else context.names()
+    limit = int(options["limit"]) if options.get("limit") else None
+    objects: list[dict[str, Any]] = []
+    for number, name in enumerate(chosen):
+        target = context.target(name)
+        if not target.control.exists() or target.state().ledger is None:
+            if not context.json:
+                context.ui.write(f"{name}: nothing was deployed yet")
+            continue
+        deployments = target.database.deployments(limit=limit)
+        by_id: dict[str, list[Any]] = {one.id: [] for one in deployments}
+        for step in target.database.steps(list(by_id)):
+            by_id[step.deployment].append(step)
+        if context.json:
+            objects.extend(
+                {
+                    "environment": name,
+                    **render.deployment_json(one),
+                    "migrations": [
+                        {
+                            "revision": s.revision,
+                            "direction": s.direction.value,
+                            "migration": s.path.rsplit("/", 1)[-1].removesuffix(".py"),
+                            "node": s.node,
+                            "snapshot": s.snapshot,
+                        }
+                        for s in by_id[one.id]
+                    ],
+                }
+                for one in deployments
+            )
+            continue
+        if number and len(chosen) > 1:
+            context.ui.write("")
+        for line in render.log_lines([(one, by_id[one.id]) for one in deployments], verbose=context.verbose):
+            context.ui.write(line)
+    if context.json:
+        context.ui.write(json.dumps(objects))
+    return 0
+
+
+def snapshots(context: Context, options: Mapping[str, Any]) -> int:
+    """The snapshots of one environment."""
+    target = context.target(options["env"])
+    found = target.control.snapshots() if target.control.exists() else []
+    if context.json:
+        context.ui.write(json.dumps([render.snapshot_json(one) for one in found]))
+    elif not found:
+        context.ui.write(f"{target.name} has no snapshots")
+    else:
+        for line in render.snapshot_lines(found):
+            context.ui.write(line)
+        context.ui.write(f"({context.ui.front}revert {target.name} --to {found[0].id} --way restore goes back to one)")
+    return 0

@@ -1,0 +1,292 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Walks a plan through the ports. The only place that orders side effects.
+
+A dry run is the same walk with :class:`Preview` in place of :class:`Run`: both are handed each step in
+turn, and only one of them acts. Whatever is killed here, the ledger and the snapshots say what was done:
+the next run plans from them, and finds under the same deployment the snapshot that was begun for its next step.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from .core.errors import MigrationFailed, StateError
+from .core.model import Snapshot
+from .core.plan import heads
+from .core.steps import Migrate, Plan, Restore, Step, TakeSnapshot
+from .ports import Clock, Connection, ControlPlane, Database, MigrationSession
+
+#: SQLSTATE of a lock not granted in time, and of a deadlock: the whole transaction may be tried again
+#: (PostgreSQL manual, appendix A)
+TRY_AGAIN = frozenset({"55P03", "40P01"})
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of one step: a note for the screen, and data for JSON."""
+
+    what: str
+    note: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+class Actor(Protocol):
+    """Acts on one step, or only looks at it."""
+
+    def act(self, step: Step, number: int) -> Done:
+        """Do the step; ``number`` counts from 1."""
+
+
+class Report(Protocol):
+    """Is told of each step as it goes by."""
+
+    def begin(self, number: int, total: int, step: Step) -> None:
+        """A step starts."""
+
+    def going(self, state: str, percent: int | None) -> None:
+        """A step lasts."""
+
+    def end(self, number: int, total: int, step: Step, done: Done, seconds: float) -> None:
+        """A step is done, and was looked at."""
+
+
+def walk(plan: Plan, actor: Actor, report: Report, clock: Clock, *, done: int = 0) -> None:
+    """Hand each step to the actor, in order, and stop at the first that raises.
+
+    :param done: steps at the front that an earlier run is known to have done.
+    """
+    total = len(plan.steps)
+    for number, step in enumerate(plan.steps[done:], done + 1):
+        report.begin(number, total, step)
+        started = clock.monotonic()
+        done = actor.act(step, number)
+        report.end(number, total, step, done, clock.monotonic() - started)
+
+
+class Preview:
+    """The actor of a dry run."""
+
+    def act(self, step: Step, number: int) -> Done:
+        """Touch nothing."""
+        return Done(what="")
+
+
+def _quiet(_: str, __: int | None) -> None:
+    """Progress nobody asked for."""
+
+
+@dataclass
+class Run:
+    """The actor of a real run of migrations: a deploy, or a revert by downgrade."""
+
+    plan: Plan
+    deployment: str
+    database: Database
+    control: ControlPlane
+    session: MigrationSession
+    clock: Clock
+    tags: Mapping[str, str]
+    tries: int = 8
+    on_wait: Callable[[str, int], None] = lambda why, attempt: None
+    progress: Callable[[str, int | None], None] = _quiet
+    _snapshot: str | None = None
+
+    def act(self, step: Step, number: int) -> Done:
+        """Run one step to its committed, verified end."""
+        match step:
+            case TakeSnapshot():
+                taken = self._take(step)
+                self._snapshot = taken.id
+                return Done(what=taken.id, data={"snapshot": taken.id, "bytes": taken.bytes})
+            case Migrate():
+                return self._migrate(step, number)
+            case Restore():
+                raise StateError(f"a restore step in a plan of migrations: {step.action}")
+
+    def _take(self, step: TakeSnapshot) -> Snapshot:
+        ident, adopted = snapshot_id(self.database, self.deployment, step.before)
+        if not adopted:
+            intent = {"snapshot": ident, "before": step.before}
+            self.database.event(self.deployment, "snapshot-intent", intent)
+        heads_now = ",".join(heads(self.database.state().applied))
+        self.control.start_snapshot(ident, tags={**self.tags, "before": step.before or "", "heads": heads_now})
+        taken = self.control.wait_snapshot(ident, progress=self.progress)
+        self.database.event(self.deployment, "snapshot-available", {"snapshot": ident, "bytes": taken.bytes})
+        return taken
+
+    def _migrate(self, step: Migrate, number: int) -> Done:
+        for attempt in range(1, self.tries + 1):
+            try:
+                result = self.session.run(step, ordinal=number, snapshot=self._snapshot)
+            except MigrationFailed as failed:
+                if failed.data.get("sqlstate") not in TRY_AGAIN or attempt == self.tries:
+                    raise
+                self.on_wait(failed.message, attempt + 1)
+                self.clock.sleep(min(0.5 * 2**attempt, 15.0) * random.uniform(0.5, 1.0))  # noqa: S311
+            else:
+                note = step.message
+                if result.replayed:
+                    note = f"took up after {result.replayed} statements of the earlier run"
+                return Done(
+                    what=step.name,
+                    note=note,
+                    data={"statements": result.statements, "replayed": result.replayed},
+                )
+        raise AssertionError("the loop returns or raises")
+
+
+def snapshot_id(database: Database, deployment: str, before: str | None) -> tuple[str, bool]:
+    """The id for the next snapshot of a deployment, and whether an earlier run already began it.
+
+    A snapshot begun for this very step is taken up again as long as no step was committed after it.
+    """
+    known: list[str] = []
+    begun: str | None = None
+    for event in database.events(deployment=deployment):
+        payload = event["payload"]
+        assert isinstance(payload, Mapping)
+        if event["kind"] == "snapshot-intent":
+            ident = str(payload["snapshot"])
+            if ident not in known:
+                known.append(ident)
+            begun = ident if payload["before"] == before else None
+        elif event["kind"] in ("step", "snapshot-gone"):
+            begun = None
+    if begun is not None:
+        return begun, True
+    return f"{deployment}-{len(known) + 1}", False
+
+
+def verify(plan: Plan, database: Database) -> None:
+    """Look at the database after a plan of migrations: it must be where the plan said.
+
+    :raises MigrationFailed: it is not; nothing is claimed.
+    """
+    state = database.state()
+    now = heads(state.applied)
+    if set(state.versions or ()) != set(state.recorded) or tuple(sorted(now)) != tuple(sorted(plan.heads_after)):
+        raise MigrationFailed(
+            f"{plan.environment}: every step was run, but the database is not where the plan ends",
+            state=f"the version table says {', '.join(state.versions or ()) or 'nothing'}, the ledger "
+            f"{', '.join(state.recorded) or 'nothing'}, the plan {', '.join(plan.heads_after) or 'nothing'}",
+            hint="somebody changed the database beside this run; look before the next deploy",
+        )
+
+
+@dataclass
+class RunRestore:
+    """The actor of a restore: the copy is made, checked and rebased beside the live database, then takes its name.
+
+    Every action can be asked again after a crash; the control plane remembers durably which ones are done.
+    Until ``close`` the lock is held on the live database; from ``swap`` on it is taken on the copy that serves.
+    """
+
+    plan: Plan
+    deployment: str
+    control: ControlPlane
+    #: a connection to whatever serves under the name now; called again after the swap
+    open_live: Callable[[], Database]
+    open_copy: Callable[[Connection], Database]
+    _live: Database | None = None
+    _copy: Database | None = None
+
+    def act(self, step: Step, number: int) -> Done:
+        """Do one action, look at what it made, and note it."""
+        if not isinstance(step, Restore):
+            raise StateError(f"a step in a restore that is none: {step.verb}")
+        act = {
+            "copy": self._make,
+            "check": self._check,
+            "carry": self._carry,
+            "close": self._close,
+            "swap": self._swap,
+            "verify": self._verify,
+        }[step.action]
+        note = act(step)
+        if step.action != "verify":
+            self.control.restore_note(deployment=self.deployment, action=step.action)
+        return Done(what=step.snapshot, note=note)
+
+    def _serving(self) -> Database:
+        if self._live is None:
+            self._live = self.open_live()
+        return self._live
+
+    def _aside(self, step: Restore) -> Database:
+        if self._copy is None:
+            self._copy = self.open_copy(self.control.restore_copy(step.snapshot, deployment=self.deployment))
+        return self._copy
+
+    def disconnect(self) -> None:
+        """Close both connections."""
+        for database in (self._live, self._copy):
+            if database is not None:
+                database.close()
+        self._live = self._copy = None
+
+    def _make(self, step: Restore) -> str:
+        self._aside(step)
+        return ""
+
+    def _check(self, step: Restore) -> str:
+        live, copy = self._serving().state(), self._aside(step).state()
+        untouched = f"{self.plan.environment} was not touched"
+        if copy.uuid != live.uuid:
+            raise StateError(
+                f"snapshot {step.snapshot} is of another database: {copy.uuid or 'one without a ledger'}",
+                state=untouched,
+                hint="choose a snapshot of this environment",
+            )
+        found = heads(copy.applied)
+        if tuple(sorted(found)) != tuple(sorted(self.plan.heads_after)):
+            raise StateError(
+                f"snapshot {step.snapshot} is at {', '.join(found) or 'no heads'}, "
+                f"{', '.join(self.plan.heads_after) or 'none'} was expected",
+                state=untouched,
+                hint="choose another snapshot",
+            )
+        return f"heads {', '.join(found) or 'none'}"
+
+    def _carry(self, step: Restore) -> str:
+        target = self.plan.target
+        live, copy = self._serving(), self._aside(step)
+        copy.rebase(
+            live.export_after(copy.tip()),
+            deployment=self.deployment,
+            node=target.node if target else None,
+            branch=target.branch if target else None,
+        )
+        return ""
+
+    def _close(self, step: Restore) -> str:
+        self.control.restore_close(deployment=self.deployment)
+        return ""
+
+    def _swap(self, step: Restore) -> str:
+        self.disconnect()
+        self.control.restore_swap(deployment=self.deployment)
+        return "the old one is kept"
+
+    def _verify(self, step: Restore) -> str:
+        live = self._serving()
+        if not live.acquire():
+            raise StateError(
+                f"{self.plan.environment} serves the snapshot, but another run holds its lock",
+                state="the restore only has to be closed in the ledger",
+            )
+        state = live.state()
+        verify(self.plan, live)
+        if state.open is not None and state.open.id == self.deployment:
+            live.finish(
+                self.deployment,
+                epoch=state.epoch or "",
+                ok=True,
+                heads_after=self.plan.heads_after,
+                target=self.plan.target,
+            )
+        self.control.restore_done(deployment=self.deployment)
+        return ""
