@@ -159,7 +159,7 @@ def _build(run: _Run, command: Command) -> click.Command:
     examples = "\n".join(
         f"  {CLI}{command.name} {rest}".rstrip() + f"\n      {what}" for rest, what in command.examples
     )
-    text = f"{command.summary}\n\n{command.text}".replace("``", "").replace("*", "")
+    text = f"{command.summary}\n\n{command.text}".replace("``", "")
     return click.Command(
         command.name,
         params=parameters,

@@ -126,9 +126,9 @@ COMMANDS: tuple[Command, ...] = (
         "revert",
         "take a deploy back",
         "Says what the last deploy changed and what each way back costs, then takes the one that loses least, or the "
-        "one that ``--way`` names: *downgrade* runs the recorded scripts backwards, *restore* goes back to a snapshot. "
-        "On a protected environment its name must be typed; ``--yes`` is for scripts, together with ``--accept-loss`` "
-        "where rows would be lost.\n\n"
+        "one that ``--way`` names: ``downgrade`` runs the recorded scripts backwards, ``restore`` goes back to a "
+        "snapshot. On a protected environment its name must be typed; ``--yes`` is for scripts, together with "
+        "``--accept-loss`` where rows would be lost.\n\n"
         "The scripts come from the ledger: the changeset may be stripped, and the working directory may hold anything.",
         (
             ("prod -n", "the ways back and what each would lose"),
@@ -191,7 +191,7 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "demo",
-        "build a playground: deploys, a broken production, a revert",
+        "build a playground, break its production, revert it",
         "Makes a repository with two branches in DIRECTORY (``hgaurora-demo``), deploys it to dev, staging and prod on "
         "an embedded PostgreSQL, breaks prod and reverts it. Each public command is printed before it runs. The "
         "playground stays for exploring.",

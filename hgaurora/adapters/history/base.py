@@ -97,7 +97,7 @@ class BaseHistory(ABC):
         return is_node(node) and node.strip("0") != "" and self._log(f"id({node})", hidden=True) is not None
 
     def files(self, node: str, folders: Sequence[str]) -> dict[str, bytes]:
-        """Every regular file below the folders, as of a changeset: repository path to content.
+        """Every regular file below the folders, as of a changeset: repository path to content; ``""``: all files.
 
         :raises InputError: a path that could lead elsewhere, a symlink, a subrepository, too much;
             or ``node`` is not here.
@@ -119,8 +119,8 @@ class BaseHistory(ABC):
         return self._read(node, [path], [path], subrepos=True)[path]
 
     def _checked(self, node: str, folders: Sequence[str]) -> tuple[list[Entry], bool]:
-        for folder in folders:
-            check_path(folder)
+        for folder in filter(None, folders):
+            check_path(folder, "")
         if not self.known(node):
             raise unknown(node)
         self._check_whole()
@@ -130,7 +130,7 @@ class BaseHistory(ABC):
             self._check_subrepos(node, folders)
         wanted = [entry for entry in entries if any(_below(entry.path, folder) for folder in folders)]
         for entry in wanted:
-            check_path(entry.path)
+            check_path(entry.path, "")
             if entry.symlink:
                 raise InputError(
                     f"{entry.path!r} is a symlink in {node[:12]}",
@@ -170,7 +170,7 @@ class BaseHistory(ABC):
 
 
 def _below(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder + "/")
+    return not folder or path == folder or path.startswith(folder + "/")
 
 
 def unknown(node: str) -> InputError:

@@ -131,7 +131,7 @@ class HglibHistory(BaseHistory):
 
     def _manifest(self, node: str, folders: Sequence[str]) -> list[Entry]:
         # asking for {flags} would open every file; the fileset reads them from the manifest
-        where = [f"path:{folder}" for folder in folders]
+        where = [f"path:{folder or '.'}" for folder in folders]
         ask = ("files", "--hidden", f"--rev={node}", "-T", "{path|hex}\n")
         links = set(self._run(*ask, *(f"--include={path}" for path in where), "set:symlink()", none=True).split())
         every = self._run(*ask, *where, "path:.hgsubstate", none=True).split()
@@ -143,7 +143,7 @@ class HglibHistory(BaseHistory):
         found: dict[str, bytes] = {}
         for patterns in asked if paths else []:
             out = self._run(
-                "cat", "--hidden", f"--rev={node}", "-T", "{path|hex} {data|hex}\n", *(f"path:{p}" for p in patterns)
+                "cat", "--hidden", f"--rev={node}", "-T", "{path|hex} {data|hex}\n", *(f"path:{p or '.'}" for p in patterns)
             )
             for line in out.splitlines():
                 path, _, data = line.partition(b" ")
