@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import LiteralString
 
@@ -24,6 +24,10 @@ from ...ports import Connection
 #: the environment's advisory lock, one in each database
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"hgaurora").digest()[:8], "big", signed=True)
 
+#: the database that every server has for such connections
+DATABASE = "postgres"
+#: settings whose stored text is a list of quoted elements (GUC_LIST_QUOTE)
+_LISTS = frozenset({"search_path", "temp_tablespaces"})
 _IS_LOCK: LiteralString = (
     "l.locktype = 'advisory' and l.granted and l.objsubid = 1"
     " and (l.classid::bigint << 32 | l.objid::bigint) = %(key)s"
@@ -41,7 +45,7 @@ def from_url(url: str, *, schema: str = "public", version_table: str = "alembic_
 
 @dataclass(frozen=True)
 class Found:
-    """One row of ``pg_database``. ``comment`` is the object in its comment where that is one of ours."""
+    """One row of ``pg_database``."""
 
     name: str
     open: bool
@@ -81,8 +85,81 @@ class Server:
         return self.databases().get(name)
 
     def create(self, name: str, *, like: str | None = None) -> None:
-        """Make an empty database; ``like`` another one in owner, encoding and locale."""
-        self._do("create database {} template template0" + (self._likeness(like) if like else ""), name)
+        """Make an empty database; ``like`` another one in owner, encoding, locale, settings and grants."""
+        if like is None:
+            self._do("create database {} template template0", name)
+            return
+        options = sql.SQL(" ").join(
+            sql.SQL(f"{key} = {{}}").format(sql.Literal(value))  # type: ignore[arg-type]
+            for key, value in self._options(like).items()
+            if value is not None
+        )
+        query = sql.SQL("create database {} template = template0 {}").format(sql.Identifier(name), options)
+        self._connection.execute(query)
+        with self._connection.transaction():
+            self._copy_settings(name, like)
+            for query in self._grants(name, like):
+                self._connection.execute(query)
+
+    def _options(self, name: str) -> dict[LiteralString, object]:
+        """Options of ``create database``, by its keywords. Which columns there are follows from the version."""
+        result = self._connection.execute(
+            "select d.*, pg_catalog.pg_get_userbyid(datdba) as owner, pg_catalog.pg_encoding_to_char(encoding) as chars"
+            " from pg_catalog.pg_database d where datname = %s",
+            [name],
+        )
+        columns = [column.name for column in result.description or ()]
+        row = dict(zip(columns, result.fetchone() or (), strict=True))
+        provider = {"c": "libc", "i": "icu", "b": "builtin"}.get(str(row.get("datlocprovider", "")))
+        locale = row.get("datlocale", row.get("daticulocale"))
+        return {
+            "owner": row["owner"],
+            "encoding": row["chars"],
+            "lc_collate": row["datcollate"],
+            "lc_ctype": row["datctype"],
+            "locale_provider": provider,
+            "icu_locale": locale if provider == "icu" else None,
+            "builtin_locale": locale if provider == "builtin" else None,
+            "icu_rules": row.get("daticurules"),
+            "connection limit": row["datconnlimit"],
+        }
+
+    def _copy_settings(self, name: str, like: str) -> None:
+        """What ``alter database ... set`` and ``alter role ... in database ... set`` left."""
+        rows = self._connection.execute(
+            "select r.rolname, split_part(setting, '=', 1), substr(setting, strpos(setting, '=') + 1)"
+            " from pg_catalog.pg_db_role_setting s join pg_catalog.pg_database d on d.oid = s.setdatabase"
+            " left join pg_catalog.pg_roles r on r.oid = s.setrole, unnest(s.setconfig) setting where d.datname = %s",
+            [like],
+        )
+        for role, key, value in rows.fetchall():
+            whose = sql.SQL("role {} in database {}").format(sql.Identifier(str(role)), sql.Identifier(name))
+            if role is None:
+                whose = sql.SQL("database {}").format(sql.Identifier(name))
+            what = sql.SQL("to {}").format(sql.Literal(value))
+            if key in _LISTS:  # as one literal it would be a list of one element
+                self._connection.execute("select pg_catalog.set_config(%s, %s, true)", [key, value])
+                what = sql.SQL("from current")
+            names = sql.Identifier(*str(key).split("."))
+            self._connection.execute(sql.SQL("alter {} set {} {}").format(whose, names, what))
+
+    def _grants(self, name: str, like: str) -> Iterator[sql.Composed]:
+        rows = self._connection.execute(
+            "select r.rolname, a.privilege_type, a.is_grantable from pg_catalog.pg_database d,"
+            " pg_catalog.aclexplode(d.datacl) a left join pg_catalog.pg_roles r on r.oid = a.grantee"
+            " where d.datname = %s",
+            [like],
+        ).fetchall()
+        database = sql.Identifier(name)
+        if rows:
+            yield sql.SQL("revoke all on database {} from public").format(database)
+        for role, privilege, grantable in rows:
+            yield sql.SQL("grant {} on database {} to {}{}").format(
+                sql.SQL(str(privilege)),  # type: ignore[arg-type]
+                database,
+                sql.SQL("public") if role is None else sql.Identifier(str(role)),
+                sql.SQL(" with grant option" if grantable and role is not None else ""),
+            )
 
     def drop(self, name: str) -> None:
         """Drop a database with its sessions, where it is there."""
@@ -101,12 +178,13 @@ class Server:
         query = sql.SQL("comment on database {} is {}").format(sql.Identifier(name), sql.Literal(text))
         self._connection.execute(query)
 
-    def rename(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Rename databases one after another, all of them or none."""
+    def rename(self, pairs: Sequence[tuple[str, str]], *, opens: str) -> None:
+        """Rename databases one after another and let one take sessions; all of it or nothing."""
         with self._connection.transaction():
             for old, new in pairs:
                 query = sql.SQL("alter database {} rename to {}").format(sql.Identifier(old), sql.Identifier(new))
                 self._connection.execute(query)
+            self.allow(opens, True)
 
     def close(self, name: str, *, deployment: str | None = None) -> None:
         """No new sessions; those there are ended, but for a deployment's own: named after it, or named as ours and
@@ -139,26 +217,43 @@ class Server:
     def _do(self, text: LiteralString, name: str) -> None:
         self._connection.execute(sql.SQL(text).format(sql.Identifier(name)))
 
-    def _likeness(self, name: str) -> LiteralString:
-        raise NotImplementedError(name)
-
 
 @contextmanager
-def connect(connection: Connection, *, database: str = "postgres") -> Iterator[Server]:
-    """A maintenance connection to the server that a connection points to.
+def connect(connection: Connection, *databases: str) -> Iterator[Server]:
+    """A maintenance connection to the server that a connection points to, through the first of some databases that
+    takes it; ``postgres`` where none is named.
 
-    :raises RemoteError: it does not answer, or a statement fails.
+    :raises RemoteError: none answers, or a statement fails.
     :raises StateError: a database is in use, so that it cannot be renamed or copied.
     """
-    parameters = {"connect_timeout": "10", **connection.parameters, "dbname": database}
-    parameters["application_name"] = "hgaurora maintenance"
     try:
-        with psycopg.connect(**parameters, password=connection.password(), autocommit=True) as opened:  # type: ignore[arg-type]
+        with _open(connection, databases or (DATABASE,)) as opened:
             yield Server(opened)
     except psycopg.errors.ObjectInUse as err:
         raise StateError(f"the database is in use: {_first(err)}", hint="ask again in a moment") from err
     except psycopg.Error as err:
         raise RemoteError(f"PostgreSQL: {_first(err)}", data={"sqlstate": err.sqlstate}) from err
+
+
+def _open(connection: Connection, databases: Sequence[str]) -> psycopg.Connection[tuple[object, ...]]:
+    *others, last = databases
+    parameters = {"connect_timeout": "10", **connection.parameters, "application_name": "hgaurora maintenance"}
+    secret = {"password": connection.password()}
+    for database in others:
+        with suppress(psycopg.OperationalError):
+            return psycopg.connect(**{**parameters, **secret, "dbname": database}, autocommit=True)  # type: ignore[arg-type]
+    return psycopg.connect(**{**parameters, **secret, "dbname": last}, autocommit=True)  # type: ignore[arg-type]
+
+
+def empty(connection: Connection, database: str) -> bool:
+    """True where nobody made anything in a database since it was created."""
+    with _open(connection, (database,)) as opened:
+        row = opened.execute(
+            "select not exists (select from pg_catalog.pg_class where oid >= 16384)"  # FirstNormalObjectId
+            " and not exists (select from pg_catalog.pg_proc where oid >= 16384)"
+            " and not exists (select from pg_catalog.pg_namespace where oid >= 16384)"
+        ).fetchone()
+    return bool(row and row[0])
 
 
 def at(connection: Connection, database: str) -> Connection:

@@ -14,7 +14,7 @@ import pwd
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -133,15 +133,23 @@ class Runner:
             return {}
         return {"user": self.uid, "group": pwd.getpwuid(self.uid).pw_gid, "extra_groups": []}
 
-    def run(self, argv: Sequence[str], *, cwd: Path, timeout: float = 600, check: bool = True) -> str:
-        """Run a program to its end; returns its output and error output.
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        timeout: float | None = 600,
+        check: bool = True,
+        variables: Mapping[str, str] | None = None,
+    ) -> str:
+        """Run a program to its end; returns its output and error output. ``timeout`` in seconds.
 
         :raises RemoteError: it failed; with its last words.
         """
         done = subprocess.run(
             self.command(argv),
             cwd=cwd,
-            env=environment(),
+            env=environment() if variables is None else dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

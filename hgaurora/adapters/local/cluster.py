@@ -26,7 +26,7 @@ from ...core.model import Snapshot
 from ...ports import Connection
 from ..database import maintenance
 from . import files
-from .binaries import runner
+from .binaries import environment, runner
 from .engine import SUPERUSER, Engine, Status
 from .snapshots import Program, Snapshots
 
@@ -44,7 +44,8 @@ class BaseBackup:
         server = self._engine.start().parameters
         argv = [self._engine.binaries.program("pg_basebackup"), "-h", server["host"], "-p", server["port"]]
         argv += ["-U", SUPERUSER, "-D", self.content, "-c", "fast", "-X", "stream", "-l", snapshot, "-w", "-P"]
-        return Program(tuple(argv if self._engine.fsync else [*argv, "--no-sync"]), runner(self._engine.folder))
+        argv += [] if self._engine.fsync else ["--no-sync"]
+        return Program(tuple(argv), runner(self._engine.folder), environment())
 
     def verify(self, folder: Path) -> None:
         """By ``pg_verifybackup``: every file against the manifest's checksums, and the WAL it needs."""
@@ -65,18 +66,20 @@ class LocalCluster:
     """:class:`ControlPlane` of an environment on an embedded server.
 
     :param folder: the environment's private folder; made when needed.
+    :param port: a fixed one on 127.0.0.1; else a free one, remembered.
     :param fsync: False only where the data may be lost, in tests.
     :param trace: called with a word after each action that a crash could follow.
     """
 
     def __init__(
         self,
-        environment: str,
         folder: Path,
         *,
+        environment: str,
         database: str = "app",
         schema: str = "public",
         version_table: str = "alembic_version",
+        port: int | None = None,
         fsync: bool = True,
         trace: Callable[[str], None] = lambda action: None,
     ) -> None:
@@ -85,7 +88,7 @@ class LocalCluster:
         self._trace = trace
         self._fsync = fsync
         self._place = {"schema": schema, "version_table": version_table}
-        self._live = Engine(self.folder, database=database, fsync=fsync, trace=trace)
+        self._live = Engine(self.folder, database=database, port=port, fsync=fsync, trace=trace)
         self._snapshots = Snapshots(self.folder / "snapshots", environment, BaseBackup(self._live), trace=trace)
 
     # the server
@@ -93,14 +96,13 @@ class LocalCluster:
     def connection(self) -> Connection:
         """How to reach the live database; starts the server, or makes it.
 
-        A swap that was cut off is finished first. A database that a restore closed is opened again where nobody
-        holds its lock any more: the restore was cut off, and closes it again when it goes on.
+        A swap that was cut off is finished first. Where a restore was cut off while it closed the database (it is
+        not noted, and nobody holds the lock), the database is opened again; the restore closes it when it goes on.
         """
         note = self.restoring()
-        if note and not self._live.made() and self._retired(note["deployment"]).exists():
-            self.restore_swap(deployment=note["deployment"])
+        swapped = note is not None and self._swapped(note["deployment"])
         found = self._live.start()
-        if note and not self._swapped(note["deployment"]):
+        if note and note["done"] != "close" and not swapped:
             with maintenance.connect(found) as server:
                 if not server.held(self._live.database):
                     server.allow(self._live.database, True)
@@ -179,7 +181,7 @@ class LocalCluster:
         :raises StateError: the copy has taken over already.
         """
         note = self.restoring()
-        if note and note["deployment"] == deployment and self._retired(deployment).exists():
+        if note and note["deployment"] == deployment and self._swapped(deployment):
             raise StateError(f"the copy of {deployment} has taken over already", hint="let the restore finish")
         with maintenance.connect(self._live.start()) as server:
             server.allow(self._live.database, True)
@@ -193,7 +195,7 @@ class LocalCluster:
         if copy.made():
             copy.stop()
             self._live.replace_by(copy, retired=self._retired(deployment))
-        elif not self._swapped(deployment):
+        elif not self._retired(deployment).exists():
             raise StateError(f"there is no copy of {deployment} that could take over")
         with maintenance.connect(self._live.start(create=False)) as server:
             server.allow(self._live.database, True)
@@ -230,7 +232,13 @@ class LocalCluster:
         return self.folder / f"retired-{files.name(deployment)}"
 
     def _swapped(self, deployment: str) -> bool:
-        return self._retired(deployment).exists() and self._live.made() and not self._copy(deployment).made()
+        """True where the copy has taken over. A swap that was cut off is finished: what was live is gone from its
+        place, so that nothing else can be done."""
+        if not self._retired(deployment).exists():
+            return False
+        if not self._live.made():
+            self.restore_swap(deployment=deployment)
+        return True
 
     def _discard_copy(self, deployment: str) -> None:
         copy = self._copy(deployment)

@@ -72,6 +72,7 @@ class Engine:
     :param folder: private folder of the environment; made when needed.
     :param name: the data folder's name in it.
     :param database: made at the first start; what :meth:`connection` points to.
+    :param port: a fixed one; else a free one, remembered.
     :param fsync: False only where the data may be lost, in tests.
     :param tcp: also listen on 127.0.0.1.
     :param trace: called with a word after each action that changes something on disk or starts or ends a server.
@@ -83,6 +84,7 @@ class Engine:
         *,
         name: str = "data",
         database: str = "app",
+        port: int | None = None,
         fsync: bool = True,
         tcp: bool = True,
         binaries: Binaries | None = None,
@@ -91,6 +93,7 @@ class Engine:
         self.folder = folder.absolute()
         self.name = files.name(name)
         self.database = database
+        self.port = port
         self.fsync = fsync
         self.tcp = tcp
         self._binaries = binaries
@@ -303,9 +306,18 @@ class Engine:
                 )
 
     def _port(self) -> int:
-        """The remembered port where nobody listens on it, else a free one, remembered."""
-        remembered = (files.read_json(self.folder / "engine.json") or {}).get("port") if self.tcp else 5432
-        if isinstance(remembered, int) and (not self.tcp or _free(remembered)):
+        """The remembered port where nobody listens on it, else a free one, remembered.
+
+        :raises StateError: it is fixed, and taken.
+        """
+        if not self.tcp:
+            return 5432  # only part of the socket's name
+        if self.port is not None:
+            if not _free(self.port):
+                raise StateError(f"port {self.port} is taken", hint="free it, or choose another port in hgaurora.toml")
+            return self.port
+        remembered = (files.read_json(self.folder / "engine.json") or {}).get("port")
+        if isinstance(remembered, int) and _free(remembered):
             return remembered
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))

@@ -18,58 +18,57 @@ class FileJournal:
     A line is whole or it is not there: a write that was cut off leaves a last line without its end, which readers
     skip and the next delivery cuts away.
 
-    :param environment: UUID of the ledger's environment; with an event's ``seq`` it says which event a line is.
+    An event is known by its ``seq`` and ``hash`` together: a database made anew counts from 1 again.
     """
 
-    def __init__(self, path: Path, environment: str) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.environment = environment
 
     def deliver(self, events: Sequence[Mapping[str, object]]) -> int:
-        """Append what is not there yet, and flush it to disk; returns the last sequence number that is safe, 0 for
-        an empty journal. ``events`` are rows as :meth:`Database.events` gives them."""
+        """Append what is not there yet, and flush it to disk; returns the last sequence number that is safe of those
+        given, 0 for none. ``events`` are rows as :meth:`Database.events` gives them."""
         files.private(self.path.parent)
         with files.locked(self.path.with_name(f"{self.path.name}.lock")):
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
                 files.inherit(self.path)
-                known = self._mend(fd)
-                fresh: dict[object, Mapping[str, object]] = {}
+                known = _mend(fd)
                 for event in events:
-                    if event["seq"] not in known:
-                        fresh.setdefault(event["seq"], event)
-                text = "".join(self._line(event) for event in fresh.values())
-                _write(fd, text.encode())
+                    if _identity(event) not in known:
+                        known.add(_identity(event))
+                        _write(fd, _line(event))
                 os.fsync(fd)
             finally:
                 os.close(fd)
             files.sync(self.path.parent)
-        return max((seq for seq in (*known, *fresh) if isinstance(seq, int)), default=0)
+        return max((_number(event["seq"]) for event in events), default=0)
 
     def read(self, *, after: int = 0) -> list[dict[str, object]]:
-        """This environment's events after a sequence number, in order, each once.
-
-        Rows as they were delivered, with ``environment``; times as ISO 8601 text.
-        """
+        """Events after a sequence number, as they were delivered (times as ISO 8601 text), each once."""
         try:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return []
-        mine = {event["seq"]: event for event in _events(content) if event.get("environment") == self.environment}
-        return [mine[seq] for seq in sorted(mine, key=_number) if _number(seq) > after]
+        once = {_identity(event): event for event in _events(content)}
+        return [event for event in once.values() if _number(event["seq"]) > after]
 
-    def _mend(self, fd: int) -> set[object]:
-        """Cut a torn last line away; returns the sequence numbers that are there."""
-        with open(os.dup(fd), "rb") as file:
-            content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.ftruncate(fd, whole)
-        return {event["seq"] for event in _events(content) if event.get("environment") == self.environment}
 
-    def _line(self, event: Mapping[str, object]) -> str:
-        row = {**event, "environment": self.environment}
-        return json.dumps(row, sort_keys=True, separators=(",", ":"), default=_text) + "\n"
+def _mend(fd: int) -> set[tuple[object, object]]:
+    """Cut a torn last line away; returns what is there."""
+    with open(os.dup(fd), "rb") as file:
+        content = file.read()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.ftruncate(fd, whole)
+    return {_identity(event) for event in _events(content)}
+
+
+def _identity(event: Mapping[str, object]) -> tuple[object, object]:
+    return event["seq"], event.get("hash")
+
+
+def _line(event: Mapping[str, object]) -> bytes:
+    return (json.dumps(dict(event), sort_keys=True, separators=(",", ":"), default=_text) + "\n").encode()
 
 
 def _events(content: bytes) -> Iterator[dict[str, object]]:

@@ -28,15 +28,16 @@ from typing import Protocol
 from ...core.errors import RemoteError, StateError
 from ...core.model import Snapshot
 from . import files
-from .binaries import Runner, environment, last_words
+from .binaries import Runner, last_words
 
 
 @dataclass(frozen=True)
 class Program:
-    """What makes a snapshot: run in the snapshot's folder, as somebody."""
+    """What makes a snapshot: run in the snapshot's folder, as somebody, with some environment variables."""
 
     argv: tuple[str, ...]
     runner: Runner
+    environment: Mapping[str, str]
 
 
 class Maker(Protocol):
@@ -55,7 +56,10 @@ class Maker(Protocol):
 
 
 class Snapshots:
-    """The snapshots of one environment."""
+    """The snapshots of one environment.
+
+    The tags ``environment``, ``deployment``, ``node``, ``heads`` (comma-separated) and ``before`` come back as fields.
+    """
 
     def __init__(
         self, folder: Path, environment: str, maker: Maker, *, trace: Callable[[str], None] = lambda action: None
@@ -125,10 +129,10 @@ class Snapshots:
             state="failed" if state == "creating" and not _busy(folder) else state,
             created=datetime.fromisoformat(str(record["created"])),
             bytes=size if isinstance(size, int) else None,
-            deployment=tags.get("deployment"),
-            node=tags.get("node"),
-            heads=tuple(tags.get("heads", "").split()),
-            before=tags.get("before"),
+            deployment=tags.get("deployment") or None,
+            node=tags.get("node") or None,
+            heads=tuple(head for head in tags.get("heads", "").split(",") if head),
+            before=tags.get("before") or None,
             tags=tags,
         )
 
@@ -186,7 +190,7 @@ class Snapshots:
             return subprocess.Popen(
                 program.runner.command(program.argv),
                 cwd=folder,
-                env=environment(),
+                env=dict(program.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
