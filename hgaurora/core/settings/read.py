@@ -112,7 +112,12 @@ def _sections(
         near_miss = any(near(name, ["environments"]) for name in document if name not in BY_SECTION)
         if not near_miss:  # the misspelt section is the problem
             problems.append(
-                where.problem(("environments",), "names none", 'add [environments.dev] with target = "local"')
+                Problem(
+                    path=("environments",),
+                    message="no environment is named",
+                    line=where.line(("environments",)),
+                    hint='add [environments.dev] with target = "local"',
+                )
             )
     problems += _name_problems(tables, where)
 

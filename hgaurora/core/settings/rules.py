@@ -73,8 +73,9 @@ def kinds(names: Mapping[str, object], name: str, where: Where) -> Iterator[Prob
         if key.name not in names and kind in key.required:
             yield where.problem(
                 (*at, key.name),
-                f"is missing, which a {kind} needs: {dotted((*at, kind))} is on line {where.line((*at, kind))}",
+                "is missing: {other} needs it",
                 f"add {key.name} = {key.example}",
+                other=(*at, kind),
             )
 
 
