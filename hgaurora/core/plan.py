@@ -1,0 +1,298 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""From where a database is to where it is wanted, as a list of steps. Pure: state in, plan out.
+
+The applied set is what the ledger records, never the ancestors of the heads in the target's graph. What is applied and
+the same in the target stays, and so does nothing that stands on something that does not stay. The rest goes
+down with the scripts it came up with, and then everything that the target wants and does not have comes up.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from enum import Enum
+
+from .errors import StateError
+from .graph import Graph, heads, topological
+from .identity import NORMAL_VERSION
+from .losses import UNKNOWN, losses
+from .model import Applied, Changeset, Direction, Finding, Kind, Script, State, Way
+from .policy.verdict import refusal
+from .state import check_state
+from .steps import Migrate, Plan, Step, TakeSnapshot
+
+__all__ = ["check_state", "heads", "plan_deploy", "plan_revert", "to_json"]
+
+def plan_deploy(
+    environment: str,
+    state: State,
+    graph: Graph,
+    target: Changeset,
+    *,
+    snapshot: str,
+    multiple_heads: bool = False,
+    resumes: str | None = None,
+    recorded: Mapping[str, bytes] | None = None,
+) -> Plan:
+    """The steps that bring an environment to the migrations of a changeset.
+
+    :param snapshot: ``each`` migration has one before it, one before the ``deploy``, or ``none``.
+    :param resumes: id of the interrupted deployment that this one takes up.
+    :param recorded: contents of recorded scripts by raw hash, for diffs and for what a downgrade loses.
+    :raises PolicyError: the target has more than one head.
+    :raises StateError: a migration that can not be downgraded would have to be, or one that stopped half way
+        would be left so.
+    """
+    if len(graph.heads) > 1 and not multiple_heads:
+        raise refusal(environment, [_two_heads(environment, graph, state)])
+    contents = {script.raw: script.content for script in graph.scripts.values()} | dict(recorded or {})
+    down, up = _moves(state.applied, graph.scripts)
+    migrations = [_down(state.applied[revision], contents) for revision in down]
+    migrations += [_up(graph.scripts[revision], target.node) for revision in up]
+    _check(environment, state, migrations, "take a changeset that keeps {names} as it ran, or ")
+    return Plan(
+        environment=environment,
+        kind=Kind.DEPLOY,
+        way=None,
+        base_epoch=state.epoch,
+        base_versions=state.versions or (),
+        base_node=state.node,
+        base_branch=state.branch,
+        heads_before=heads(state.applied),
+        heads_after=graph.heads,
+        target=target,
+        steps=_with_snapshots(migrations, snapshot),
+        notes=tuple(_notes(state.applied, graph, target, contents)),
+        resumes=resumes,
+    )
+
+
+def plan_revert(
+    environment: str,
+    state: State,
+    *,
+    wanted: Mapping[str, Applied],
+    target: Changeset | None,
+    snapshot: str,
+    contents: Mapping[str, bytes] | None = None,
+    reverts: Sequence[str] = (),
+    resumes: str | None = None,
+) -> Plan:
+    """The steps that bring an environment back to what was applied at an earlier point, by downgrade.
+
+    Every script is a recorded one. There is one snapshot at most, before all: a revert has to be fast.
+
+    :param wanted: the applied set as of that point, by revision.
+    :param target: the changeset the environment was at; None: an empty database.
+    :param contents: contents of the recorded scripts by raw hash, for what each downgrade loses.
+    :param reverts: ids of the deployments that are taken back.
+    :raises StateError: as :func:`plan_deploy`.
+    """
+    down, up = _moves(state.applied, wanted)
+    migrations = [_down(state.applied[revision], contents or {}) for revision in down]
+    migrations += [_up(wanted[revision], wanted[revision].node) for revision in up]
+    _check(environment, state, migrations)
+    return Plan(
+        environment=environment,
+        kind=Kind.REVERT,
+        way=Way.DOWNGRADE,
+        base_epoch=state.epoch,
+        base_versions=state.versions or (),
+        base_node=state.node,
+        base_branch=state.branch,
+        heads_before=heads(state.applied),
+        heads_after=heads(wanted),
+        target=target,
+        steps=_with_snapshots(migrations, "none" if snapshot == "none" else "deploy"),
+        reverts=tuple(reverts),
+        resumes=resumes,
+    )
+
+
+def to_json(plan: Plan) -> dict[str, object]:
+    """The plan with stable field names; JSON-serialisable, and what the ledger keeps of it."""
+    target = plan.target
+    return {
+        "environment": plan.environment,
+        "kind": plan.kind.value,
+        "way": plan.way.value if plan.way else None,
+        "from": {
+            "node": plan.base_node,
+            "branch": plan.base_branch,
+            "heads": list(plan.heads_before),
+            "epoch": plan.base_epoch,
+            "versions": list(plan.base_versions),
+        },
+        "to": {
+            "node": target.node if target else None,
+            "branch": target.branch if target else None,
+            "heads": list(plan.heads_after),
+        },
+        "steps": [{"verb": step.verb, **_plain(asdict(step))} for step in plan.steps],
+        "notes": [_plain(asdict(note)) for note in plan.notes],
+        "reverts": list(plan.reverts),
+        "resumes": plan.resumes,
+    }
+
+
+def _plain(fields: Mapping[str, object]) -> dict[str, object]:
+    plain: dict[str, object] = {}
+    for name, value in fields.items():
+        if isinstance(value, Enum):
+            value = value.value
+        plain[name] = list(value) if isinstance(value, tuple) else value
+    return plain
+
+
+def same(applied: Applied, wanted: Script | Applied) -> bool:
+    """True where a script need not run again: same place in the graph, and the same program."""
+    if {*applied.parents} != {*wanted.parents} or {*applied.depends_on} != {*wanted.depends_on}:
+        return False
+    version = wanted.normal_version if isinstance(wanted, Applied) else NORMAL_VERSION
+    return applied.raw == wanted.raw or (applied.normal_version == version and applied.normal == wanted.normal)
+
+
+def _moves(
+    applied: Mapping[str, Applied], wanted: Mapping[str, Script] | Mapping[str, Applied]
+) -> tuple[list[str], list[str]]:
+    """What goes down and what comes up, each in order."""
+    order = topological(applied)
+    keep: set[str] = set()
+    for revision in order:
+        other = wanted.get(revision)
+        if other is not None and same(applied[revision], other) and keep.issuperset(other.needs):
+            keep.add(revision)
+    return (
+        [revision for revision in reversed(order) if revision not in keep],
+        [revision for revision in topological(wanted) if revision not in keep],
+    )
+
+
+def _up(script: Script | Applied, node: str) -> Migrate:
+    return _migrate(script, Direction.UP, node, recorded=isinstance(script, Applied), loses=())
+
+
+def _down(script: Applied, contents: Mapping[str, bytes]) -> Migrate:
+    content = contents.get(script.raw)
+    loses = losses(content) if content is not None else (UNKNOWN,)
+    return _migrate(script, Direction.DOWN, script.node, recorded=True, loses=loses)
+
+
+def _migrate(
+    script: Script | Applied, direction: Direction, node: str, *, recorded: bool, loses: tuple[str, ...]
+) -> Migrate:
+    return Migrate(
+        revision=script.revision,
+        direction=direction,
+        path=script.path,
+        message=script.message,
+        raw=script.raw,
+        normal=script.normal,
+        parents=script.parents,
+        depends_on=script.depends_on,
+        branch_labels=script.branch_labels,
+        irreversible=script.irreversible,
+        recorded=recorded,
+        node=node,
+        loses=loses,
+    )
+
+
+def _with_snapshots(migrations: Sequence[Migrate], snapshot: str) -> tuple[Step, ...]:
+    if not migrations or snapshot == "none":
+        return tuple(migrations)
+    if snapshot == "deploy":
+        return (TakeSnapshot(before=None), *migrations)
+    return tuple(step for one in migrations for step in (TakeSnapshot(before=one.revision), one))
+
+
+def _check(environment: str, state: State, migrations: Sequence[Migrate], instead: str = "") -> None:
+    """Refuse before anything starts what could not be finished."""
+    restore = f"go back by restore: hgaurora revert {environment} --way restore"
+    untouched = f"{environment} is as it was: this run changed nothing"
+    stuck = [one for one in migrations if one.direction is Direction.DOWN and one.irreversible]
+    if stuck:
+        names = ", ".join(one.name for one in stuck)
+        raise StateError(
+            f"{names} would have to go down, and can not: there is no downgrade",
+            state=untouched,
+            hint=instead.format(names=names) + restore,
+            data={"environment": environment, "irreversible": [one.revision for one in stuck]},
+        )
+    planned = {(one.revision, one.direction.value) for one in migrations}
+    left = sorted(set(state.half) - planned)
+    if left:
+        revision, direction = left[0]
+        same_again = f"hgaurora deploy {environment}" + (f" -r {state.open.node[:12]}" if state.open else "")
+        raise StateError(
+            f"{revision} stopped half way {direction}: {state.half[left[0]]} of its statements are in force",
+            state=untouched,
+            hint=f"finish it: {same_again}; or {restore}",
+            data={"environment": environment, "half": [[*one] for one in left]},
+        )
+
+
+def _two_heads(environment: str, graph: Graph, state: State) -> Finding:
+    scripts = [graph.scripts[revision] for revision in graph.heads]
+    width = max(len(script.name) for script in scripts)
+    lines = []
+    for script in scripts:
+        ran = state.applied.get(script.revision)
+        lines.append(f"{script.name:{width}}  {f'ran in {ran.deployment}' if ran else 'new'}")
+    common = frozenset.intersection(*(graph.ancestors(revision) for revision in graph.heads))
+    fork = [graph.scripts[revision].name for revision in heads({one: graph.scripts[one] for one in common})]
+    word = "both" if len(scripts) == 2 else "all"
+    lines.append(f"{word} come after {', '.join(fork)}" if fork else f"{word} begin a history of their own")
+    return Finding(
+        rule="two-heads",
+        severity="error",
+        message=f"{environment} could not tell which of these comes first",
+        mend="give one the other as its down_revision, or add a migration that merges them (alembic merge heads)",
+        detail=tuple(lines),
+        data={"heads": list(graph.heads), "after": fork},
+    )
+
+
+def _notes(
+    applied: Mapping[str, Applied], graph: Graph, target: Changeset, contents: Mapping[str, bytes]
+) -> Iterator[Finding]:
+    """How the scripts of the target differ from what ran."""
+    for revision in topological(applied):
+        ran, now = applied[revision], graph.scripts.get(revision)
+        data: dict[str, object] = {"revision": revision, "deployment": ran.deployment, "ran": ran.raw}
+        if now is None:
+            text = f"{ran.path} ran in {ran.deployment} and is not in {target.short}: it goes down"
+            yield Finding(rule="removed-script", severity="note", message=text, data=data | {"file": ran.path})
+            continue
+        data |= {"file": now.path, "now": now.raw}
+        if not same(ran, now):
+            was = contents.get(ran.raw)
+            diff, data["line"] = _diff(was, now.content, ran, now) if was is not None else ((), None)
+            moved = {*ran.needs} != {*now.needs} or {*ran.parents} != {*now.parents}
+            what = "stands elsewhere in the graph" if moved else "is another script"
+            detail = (f"came after {_after(ran)}, {target.short} has it after {_after(now)}",) if moved else ()
+            yield Finding(
+                rule="reparented-script" if moved else "edited-script",
+                severity="note",
+                message=f"{now.path} ran in {ran.deployment} and {what} in {target.short}",
+                detail=detail + diff,
+                data=data,
+            )
+        elif ran.raw != now.raw:
+            text = f"{now.path} was reformatted since it ran in {ran.deployment}; it does not run again"
+            yield Finding(rule="reformatted-script", severity="note", message=text, data=data)
+
+
+def _after(script: Script | Applied) -> str:
+    return ", ".join(script.needs) or "nothing"
+
+
+def _diff(was: bytes, now: bytes, ran: Applied, script: Script) -> tuple[tuple[str, ...], int | None]:
+    """The unified diff, and the first line of the new text that differs (from 1)."""
+    old, new = (text.decode(errors="backslashreplace").splitlines() for text in (was, now))
+    matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
+    line = next((start + 1 for tag, _, _, start, _ in matcher.get_opcodes() if tag != "equal"), None)
+    lines = difflib.unified_diff(old, new, f"{ran.path} ({ran.deployment})", script.path, lineterm="")
+    return tuple(lines), line
