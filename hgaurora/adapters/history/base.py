@@ -85,12 +85,12 @@ class BaseHistory(ABC):
         return found
 
     def newest(self, revset: str) -> Changeset | None:
-        """The newest changeset (highest revision number) in a revset, or None."""
-        return self._log(f"max(({revset}) - null)", hidden=False)
+        """The newest changeset (highest revision number) in a revset, or None; a branch that nobody made is empty."""
+        return self._set(f"max(({revset}) - null)")
 
     def contains(self, revset: str, node: str) -> bool:
         """True where the changeset is in the revset; a hidden one is in none."""
-        return is_node(node) and self._log(f"id({node}) and ({revset})", hidden=False) is not None
+        return is_node(node) and self._set(f"id({node}) and ({revset})") is not None
 
     def known(self, node: str) -> bool:
         """True where the full node is in this repository, hidden or not."""
@@ -117,6 +117,14 @@ class BaseHistory(ABC):
         if all(entry.path != path for entry in entries):
             return None
         return self._read(node, [path], [path], subrepos=True)[path]
+
+    def _set(self, revset: str) -> Changeset | None:
+        try:
+            return self._log(revset, hidden=False)
+        except InputError as error:
+            if error.data.get("unknown"):
+                return None
+            raise
 
     def _checked(self, node: str, folders: Sequence[str]) -> tuple[list[Entry], bool]:
         for folder in filter(None, folders):
@@ -187,4 +195,6 @@ def from_hg(message: str, hint: str | None) -> InputError:
     if "hidden" in message:
         hint = "a hidden changeset is found by its full node"
     hint = hint or "hg log -G lists the changesets"
-    return InputError(message, state="nothing was done", hint=hint)
+    return InputError(
+        message, state="nothing was done", hint=hint, data={"unknown": True} if message.startswith("unknown ") else None
+    )

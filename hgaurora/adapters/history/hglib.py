@@ -142,9 +142,8 @@ class HglibHistory(BaseHistory):
         asked = [[path] for path in paths] if subrepos or len(paths) == 1 else [list(folders)]
         found: dict[str, bytes] = {}
         for patterns in asked if paths else []:
-            out = self._run(
-                "cat", "--hidden", f"--rev={node}", "-T", "{path|hex} {data|hex}\n", *(f"path:{p or '.'}" for p in patterns)
-            )
+            where = [f"path:{pattern or '.'}" for pattern in patterns]
+            out = self._run("cat", "--hidden", f"--rev={node}", "-T", "{path|hex} {data|hex}\n", *where)
             for line in out.splitlines():
                 path, _, data = line.partition(b" ")
                 found[_text(path)] = bytes.fromhex(data.decode("ascii"))

@@ -35,9 +35,9 @@ class RepositoryServer:
         """
         try:
             return getattr(self, "ask_" + call)(**arguments)
-        except error.Error as problem:
-            message = getattr(problem, "message", None) or encoding.strtolocal(str(problem))
-            raise Refused(_text(message), _text(problem.hint) if problem.hint else None) from problem
+        except Exception as problem:  # whatever hg raises: it must not end as a traceback in the hg process
+            hint = getattr(problem, "hint", None)
+            raise Refused(_said(problem), _text(hint) if hint else None) from problem
 
     def ask_root(self) -> Answer:
         return {"root": _path(self._repo.root)}, b""
@@ -92,6 +92,13 @@ class RepositoryServer:
 def _matcher(ui: Any, repo: Any, spec: str) -> Any:
     """A revset, with the names that ``-r`` knows; the user's aliases only where ``ui`` is given."""
     return revset.matchany(ui, [_bytes(spec)], lookup=revset.lookupfn(repo))
+
+
+def _said(problem: Exception) -> str:
+    if isinstance(problem, error.ParseError):
+        return f"not a revset: {_text(problem.message)}"
+    said = getattr(problem, "message", None) or (problem.args[0] if problem.args else b"")
+    return _text(said) if isinstance(said, bytes) and said else f"{type(problem).__name__}: {problem}"
 
 
 def _quiet(matcher: Any) -> Any:
