@@ -42,8 +42,14 @@ class Plane:
             return DumpSnapshots(self.folder, environment="dev", url=self.url, fsync=False, trace=trace)
         return LocalCluster(self.folder, environment="dev", fsync=False, trace=trace)
 
-    def run(self, calls: str, *, kill: int = 0) -> list[str]:
-        """Run ``calls`` on ``control`` in a new process, killed after its n-th action; the actions it took."""
+    def run(self, calls: str) -> list[str]:
+        """Run ``calls`` on ``control``; the actions it took."""
+        actions: list[str] = []
+        exec(calls, {"control": self.make(actions.append)})  # noqa: S102
+        return actions
+
+    def run_killed(self, calls: str, kill: int) -> list[str]:
+        """The same in a new process, killed after its n-th action."""
         done = subprocess.run(
             [sys.executable, __file__, self.kind, str(self.folder), self.url or "", calls, str(kill)],
             env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
@@ -51,7 +57,7 @@ class Plane:
             text=True,
             check=False,
         )
-        assert done.returncode == (-signal.SIGKILL if kill else 0), done.stderr
+        assert done.returncode == -signal.SIGKILL, done.stderr
         return done.stdout.splitlines()
 
 
@@ -288,7 +294,7 @@ def test_a_snapshot_killed_after_any_action_is_made_by_the_next_run(plane: Plane
     assert actions == ["snapshot noted", "snapshot begun", "snapshot available"]
     for kill in range(1, len(actions) + 1):
         name = f"s-{kill}"
-        assert plane.run(SNAPSHOT.format(name), kill=kill) == actions[:kill]
+        assert plane.run_killed(SNAPSHOT.format(name), kill) == actions[:kill]
         plane.run(SNAPSHOT.format(name))
         control = plane.make()
         assert {snapshot.id: snapshot.state for snapshot in control.snapshots()}[name] == "available"
@@ -303,11 +309,11 @@ def test_a_restore_killed_after_any_action_is_finished_by_the_next_run(plane: Pl
     actions = plane.run(RESTORE.format("dev-100"))
     plane.make().restore_done(deployment="dev-100")
     assert len(actions) > 8
-    for kill in range(1, len(actions) + 1):
+    for kill in range(2, len(actions) + 1, 3) if look else range(1, len(actions) + 1):
         control = plane.make()
         say(control.connection(), f"insert into ledger.t values ({100 + kill})", "select 1")
         deployment = f"dev-{200 + kill}"
-        assert plane.run(RESTORE.format(deployment), kill=kill) == actions[:kill]
+        assert plane.run_killed(RESTORE.format(deployment), kill) == actions[:kill]
         if look:
             _look(plane.make(), 100 + kill)
         plane.run(RESTORE.format(deployment))
@@ -347,12 +353,24 @@ def _retired_rows(plane: Plane, deployment: str) -> list[int]:
     return rows(maintenance.at(connection, name))
 
 
+def test_a_server_whose_making_is_killed_after_any_action_is_made_by_the_next_run(tmp_path: Path) -> None:
+    actions = ["initialised", "created", "started", "database made"]
+    for kill in range(1, len(actions) + 1):
+        plane = Plane("cluster", tmp_path / str(kill), None)
+        assert not plane.make().exists()
+        assert plane.run_killed("control.connection()", kill) == actions[:kill]
+        try:
+            assert say(plane.make().connection(), "select current_database()") == [("app",)]
+        finally:
+            plane.make().stop()  # type: ignore[attr-defined]
+
+
 def test_a_restore_abandoned_and_killed_after_any_action_opens_the_live_database(plane: Plane) -> None:
     prepare(plane.make())
     actions = plane.run(ABANDON.format("dev-100"))
     for kill in range(1, len(actions) + 1):
         deployment = f"dev-{200 + kill}"
-        plane.run(ABANDON.format(deployment), kill=kill)
+        plane.run_killed(ABANDON.format(deployment), kill)
         plane.run(f'control.restore_open(deployment="{deployment}")')
         control = plane.make()
         assert (rows(control.connection()), control.restoring()) == ([1, 2, 3], None)
@@ -365,7 +383,8 @@ def test_a_dump_keeps_owner_settings_grants_and_comment(pg_server: str, tmp_path
         live = maintenance.from_url(url)
         name = live.parameters["dbname"]
         facts = (
-            "select datdba, datacl::text, datconnlimit, shobj_description(d.oid, 'pg_database'),"
+            "select datdba, array(select unnest(datacl)::text order by 1), datconnlimit,"
+            " shobj_description(d.oid, 'pg_database'),"
             " (select array_agg(setconfig::text) from pg_db_role_setting where setdatabase = d.oid)"
             " from pg_database d where datname = current_database()"
         )
@@ -428,7 +447,7 @@ def _main(kind: str, folder: str, url: str, calls: str, kill: str) -> None:
         nonlocal left
         print(action, flush=True)
         left -= 1
-        if left == 0:
+        if not left:
             os.kill(os.getpid(), signal.SIGKILL)
 
     exec(calls, {"control": Plane(kind, Path(folder), url or None).make(trace)})  # noqa: S102

@@ -145,18 +145,23 @@ class Runner:
         """Run a program to its end; returns its output and error output. ``timeout`` in seconds.
 
         :raises RemoteError: it failed; with its last words.
+        :raises StateError: whom it runs as may not run it.
         """
-        done = subprocess.run(
-            self.command(argv),
-            cwd=cwd,
-            env=environment() if variables is None else dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=timeout,
-            check=False,
-            **self.identity,  # type: ignore[call-overload]
-        )
+        try:
+            done = subprocess.run(
+                self.command(argv),
+                cwd=cwd,
+                env=environment() if variables is None else dict(variables),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+                check=False,
+                **self.identity,  # type: ignore[call-overload]
+            )
+        except PermissionError as err:
+            user = self.identity.get("user", os.geteuid())
+            raise StateError(f"PostgreSQL runs as user {user} here, who may not run {argv[0]}", hint=_NOT_ROOT) from err
         text: str = done.stdout.decode("utf-8", "replace")
         if check and done.returncode:
             raise RemoteError(f"{Path(argv[0]).name} failed: {last_words(text) or f'exit {done.returncode}'}")
@@ -170,7 +175,7 @@ def environment() -> dict[str, str]:
 
 def last_words(text: str) -> str:
     """The line of a program's output that says most: the last error, else the last line."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [re.sub(r"^\d{4}-\d\d-\d\d .*? \[\d+\] ", "", line.strip()) for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.search(r"\b(FATAL|PANIC|ERROR|error):", line)]
     return (errors or lines or [""])[-1]
 
