@@ -65,7 +65,7 @@ def contents(wheel: Path) -> set[str]:
 
 
 def test_template_is_whole() -> None:
-    assert TEMPLATE == {"README", "__init__.py", "alembic.ini.mako", "env.py", "hgaurora.toml", "script.py.mako"}
+    assert {"README", "__init__.py", "alembic.ini.mako", "env.py", "hgaurora.toml", "script.py.mako"} == TEMPLATE
 
 
 def test_wheel(clone: Path, tmp_path: Path) -> None:
@@ -93,7 +93,11 @@ def test_editable(clone: Path, tmp_path: Path) -> None:
     )
     done = subprocess.run(
         # neither the environment's site-packages nor the current folder may answer instead
-        [sys.executable, "-I", "-S", "-c", code, str(site)], cwd=tmp_path, text=True, capture_output=True, check=True
+        [sys.executable, "-I", "-S", "-c", code, str(site)],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+        check=True,
     )
     package, *names = done.stdout.split("\n")[:-1]
     assert Path(package) == clone / "hgaurora" / "__init__.py"

@@ -15,7 +15,7 @@ from . import rules
 from .keys import BY_SECTION, Key
 from .model import Environment, ProjectSettings, Settings, config_error, dotted
 from .rules import Problem, Where
-from .values import Invalid, check_name, kind, near, shown
+from .values import MOST, Invalid, check_name, kind, near, shown
 
 #: bytes of UTF-8; a settings file has some hundred lines
 LARGEST = 256 * 1024
@@ -119,6 +119,10 @@ def _sections(
                     hint='add [environments.dev] with target = "local"',
                 )
             )
+    if len(tables) > MOST:
+        last = list(tables)[MOST]
+        problems.append(where.problem(("environments", last), f"is one too many: at most {MOST} are allowed"))
+        tables = {}
     problems += _name_problems(tables, where)
 
     environments: dict[str, Environment] = {}

@@ -20,6 +20,8 @@ Reader = Callable[[object], object]
 
 #: characters of one text value
 LONGEST = 4096
+#: items of one list, and environments of one file: far beyond any use, and rules may compare them all
+MOST = 100
 
 
 class Invalid(ValueError):
@@ -141,7 +143,10 @@ def items(reader: Reader, *, least: int = 0) -> Reader:
 
     def read(value: object) -> tuple[object, ...]:
         found: list[object] = []
-        for index, item in enumerate(value if isinstance(value, list) else []):
+        given = value if isinstance(value, list) else []
+        if len(given) > MOST:
+            raise Invalid(f"has {len(given)} items, at most {MOST} are allowed", inside=(MOST,))
+        for index, item in enumerate(given):
             if not isinstance(item, str):
                 raise Invalid(f"must hold texts, not a {kind(item)}", inside=(index,))
             try:
