@@ -42,8 +42,8 @@ def mutated(rng: random.Random, history: History, *, added: int = 3, branches: i
 
     Revisions are edited, re-parented, both, reformatted, removed, put into another order, and new ones come.
     """
-    ids = [one for one in history if rng.random() > 0.12]
-    if rng.random() < 0.3 and len(ids) > 1:
+    ids = [one for one in history if rng.random() > 0.06]
+    if rng.random() < 0.15 and len(ids) > 1:
         first, second = sorted(rng.sample(range(len(ids)), 2))
         ids[first], ids[second] = ids[second], ids[first]
     changed: History = {}
@@ -54,15 +54,15 @@ def mutated(rng: random.Random, history: History, *, added: int = 3, branches: i
         lost = parents != one.parents and bool(changed)
         one = replace(one, parents=parents, depends_on=depends_on)
         fate = rng.random()
-        if lost and fate < 0.7:
+        if lost and fate < 0.5:
             one = replace(one, parents=(rng.choice(list(changed)),))
             one = replace(one, depends_on=tuple(need for need in one.depends_on if need not in one.parents))
-        elif fate < 0.08:
+        elif fate < 0.05:
             one = replace(one, variant=one.variant + 1)
-        elif fate < 0.14 and changed:
+        elif fate < 0.10 and changed:
             edited = one.variant + (1 if rng.random() < 0.5 else 0)
             one = replace(one, parents=(rng.choice(list(changed)),), depends_on=(), variant=edited)
-        elif fate < 0.24:
+        elif fate < 0.25:
             one = replace(one, style=one.style + 1)
         changed[revision] = one
     for number in range(rng.randint(0, added)):
@@ -159,14 +159,14 @@ def sources(
 def histories(draw: st.DrawFn, max_size: int = 12) -> History:
     """Random graphs of up to ``max_size`` revisions."""
     rng = draw(st.randoms(use_true_random=False))
-    return random_history(rng, draw(st.integers(0, max_size)))
+    return random_history(rng, rng.randint(0, max_size))
 
 
 @st.composite
-def walks(draw: st.DrawFn, max_size: int = 10, steps: int = 3) -> list[History]:
+def walks(draw: st.DrawFn, max_size: int = 14, steps: int = 3) -> list[History]:
     """A graph, and changesets that each change the one before."""
     rng = draw(st.randoms(use_true_random=False))
-    walk = [random_history(rng, draw(st.integers(0, max_size)))]
-    for _ in range(draw(st.integers(1, steps))):
+    walk = [random_history(rng, rng.randint(0, max_size))]
+    for _ in range(rng.randint(1, steps)):
         walk.append(mutated(rng, walk[-1]))
     return walk

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 
 from hgaurora.core.graph import Graph, heads
@@ -14,7 +16,7 @@ from hgaurora.core.model import Applied, Changeset, Direction, Script, State
 from hgaurora.core.plan import plan_deploy, plan_revert, same
 from hgaurora.core.steps import Plan
 
-from .strategies import History, histories, sources, walks
+from .strategies import History, histories, mutated, random_history, sources, walks
 
 NOW = datetime(2026, 11, 19, tzinfo=UTC)
 
@@ -95,6 +97,19 @@ def untouched(applied: dict[str, Applied], graph: Graph) -> set[str]:
 @settings(max_examples=300, deadline=None)
 @given(walks())
 def test_between_any_two_changesets(changesets: list[History]) -> None:
+    go(changesets)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_between_larger_ones(seed: int) -> None:
+    rng = random.Random(seed)
+    changesets = [random_history(rng, 30)]
+    changesets += [mutated(rng, changesets[-1]) for _ in range(3)]
+    go(changesets)
+
+
+def go(changesets: list[History]) -> None:
+    """Deploy one changeset after the other, then revert to each point in turn."""
     applied: dict[str, Applied] = {}
     points = [applied]
     for number, history in enumerate(changesets, 1):
