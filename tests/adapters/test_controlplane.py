@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What a control plane must do, asked of each one that is local: base backups of the engine, and dumps by URL.
 
-Crash points are not chosen by hand: an undisturbed run names every action, and a process is killed after each.
+Crash points are not chosen by hand: an undisturbed run names every action, and a process is killed after some of them,
+or with ``HGAURORA_TEST_CRASH=all`` after each.
 """
 
 from __future__ import annotations
 
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +74,7 @@ def plane(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Plane]:
     plane = Plane("cluster", tmp_path / "env", None)
     yield plane
     plane.make().stop()  # type: ignore[attr-defined]
+    shutil.rmtree(plane.folder, ignore_errors=True)  # pytest keeps the folders of some runs
 
 
 def _drop_relatives(url: str) -> None:
@@ -107,6 +111,14 @@ def prepare(control: ControlPlane, snapshot: str = "dev-1-1") -> None:
         session.execute("create schema ledger; create table ledger.t as select generate_series(1, 2) as n")
         take(control, snapshot)
         session.execute("insert into ledger.t values (3)")
+
+
+def points(actions: list[str], *, seed: int = 0) -> list[int]:
+    """After which actions to kill: six of them, or all."""
+    numbers = range(1, len(actions) + 1)
+    if os.environ.get("HGAURORA_TEST_CRASH") == "all":
+        return list(numbers)
+    return sorted(random.Random(seed).sample(numbers, min(6, len(numbers))))
 
 
 def rows(connection: Connection) -> list[int]:
@@ -309,7 +321,7 @@ def test_a_restore_killed_after_any_action_is_finished_by_the_next_run(plane: Pl
     actions = plane.run(RESTORE.format("dev-100"))
     plane.make().restore_done(deployment="dev-100")
     assert len(actions) > 8
-    for kill in range(2, len(actions) + 1, 3) if look else range(1, len(actions) + 1):
+    for kill in points(actions, seed=int(look)):
         control = plane.make()
         say(control.connection(), f"insert into ledger.t values ({100 + kill})", "select 1")
         deployment = f"dev-{200 + kill}"
@@ -345,6 +357,7 @@ def _retired_rows(plane: Plane, deployment: str) -> list[int]:
             return rows(connection)
         finally:
             retired.stop()
+            shutil.rmtree(retired.data)
     connection = maintenance.from_url(plane.url)
     name = dump.retired_name(connection.parameters["dbname"], deployment)
     with maintenance.connect(connection) as server:
@@ -363,12 +376,13 @@ def test_a_server_whose_making_is_killed_after_any_action_is_made_by_the_next_ru
             assert say(plane.make().connection(), "select current_database()") == [("app",)]
         finally:
             plane.make().stop()  # type: ignore[attr-defined]
+            shutil.rmtree(plane.folder)
 
 
 def test_a_restore_abandoned_and_killed_after_any_action_opens_the_live_database(plane: Plane) -> None:
     prepare(plane.make())
     actions = plane.run(ABANDON.format("dev-100"))
-    for kill in range(1, len(actions) + 1):
+    for kill in points(actions):
         deployment = f"dev-{200 + kill}"
         plane.run_killed(ABANDON.format(deployment), kill)
         plane.run(f'control.restore_open(deployment="{deployment}")')

@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -73,6 +73,11 @@ class Server:
         """The server's major version."""
         return self._connection.info.server_version // 10000
 
+    @property
+    def tls(self) -> bool:
+        """True where this session is encrypted."""
+        return self._connection.pgconn.ssl_in_use
+
     def databases(self) -> dict[str, Found]:
         """Every database by name."""
         rows = self._connection.execute(
@@ -90,16 +95,16 @@ class Server:
             self._do("create database {} template template0", name)
             return
         options = sql.SQL(" ").join(
-            sql.SQL(f"{key} = {{}}").format(sql.Literal(value))  # type: ignore[arg-type]
+            sql.SQL(f"{key} = {{}}").format(sql.Literal(value))
             for key, value in self._options(like).items()
             if value is not None
         )
         query = sql.SQL("create database {} template = template0 {}").format(sql.Identifier(name), options)
         self._connection.execute(query)
         with self._connection.transaction():
-            self._copy_settings(name, like)
             for query in self._grants(name, like):
                 self._connection.execute(query)
+            self._copy_settings(name, like)
 
     def _options(self, name: str) -> dict[LiteralString, object]:
         """Options of ``create database``, by its keywords. Which columns there are follows from the version."""
@@ -136,7 +141,7 @@ class Server:
             whose = sql.SQL("role {} in database {}").format(sql.Identifier(str(role)), sql.Identifier(name))
             if role is None:
                 whose = sql.SQL("database {}").format(sql.Identifier(name))
-            what = sql.SQL("to {}").format(sql.Literal(value))
+            what: sql.Composable = sql.SQL("to {}").format(sql.Literal(value))
             if key in _LISTS:  # as one literal it would be a list of one element
                 self._connection.execute("select pg_catalog.set_config(%s, %s, true)", [key, value])
                 what = sql.SQL("from current")
@@ -155,7 +160,7 @@ class Server:
             yield sql.SQL("revoke all on database {} from public").format(database)
         for role, privilege, grantable in rows:
             yield sql.SQL("grant {} on database {} to {}{}").format(
-                sql.SQL(str(privilege)),  # type: ignore[arg-type]
+                sql.SQL(str(privilege)),
                 database,
                 sql.SQL("public") if role is None else sql.Identifier(str(role)),
                 sql.SQL(" with grant option" if grantable and role is not None else ""),
@@ -236,13 +241,19 @@ def connect(connection: Connection, *databases: str) -> Iterator[Server]:
 
 
 def _open(connection: Connection, databases: Sequence[str]) -> psycopg.Connection[tuple[object, ...]]:
-    *others, last = databases
-    parameters = {"connect_timeout": "10", **connection.parameters, "application_name": "hgaurora maintenance"}
-    secret = {"password": connection.password()}
-    for database in others:
-        with suppress(psycopg.OperationalError):
-            return psycopg.connect(**{**parameters, **secret, "dbname": database}, autocommit=True)  # type: ignore[arg-type]
-    return psycopg.connect(**{**parameters, **secret, "dbname": last}, autocommit=True)  # type: ignore[arg-type]
+    parameters: dict[str, Any] = {"connect_timeout": "10", **connection.parameters, "password": connection.password()}
+    parameters["application_name"] = "hgaurora maintenance"
+    for place, database in enumerate(databases, 1):
+        try:
+            opened = psycopg.connect(**{**parameters, "dbname": database}, autocommit=True)
+        except psycopg.OperationalError:
+            if place == len(databases):
+                raise
+        else:
+            # whoever owns the database may have put functions of its own in front of the server's
+            opened.execute("select pg_catalog.set_config('search_path', 'pg_catalog', false)")
+            return opened
+    raise ValueError("no database named")
 
 
 def empty(connection: Connection, database: str) -> bool:

@@ -104,14 +104,18 @@ def for_server(major: int | None = None) -> Binaries:
     )
 
 
-def for_dump(server: int) -> Binaries:
+def for_dump(server: int, *, tls: bool) -> Binaries:
     """pg_dump and pg_restore that understand a server of a major version: the same one, else the nearest newer.
 
+    :param tls: the server is reached by TLS, which the wheel's programs do not speak.
     :raises StateError: none is installed (pg_dump refuses a server newer than itself).
     """
     found = [b for b in installed(needs=("pg_dump", "pg_restore")) if b.major >= server]
+    found = [b for b in found if not (tls and b.folder == wheel())]
     if not found:
-        raise StateError(f"no pg_dump of PostgreSQL {server} or newer is installed", hint=INSTALL)
+        which = f"PostgreSQL {server} or newer" + (", with TLS," if tls else "")
+        hint = f"apt-get install postgresql-client-{server}" if tls else INSTALL
+        raise StateError(f"no pg_dump of {which} is installed", hint=hint)
     return min(found, key=lambda binaries: binaries.major)
 
 

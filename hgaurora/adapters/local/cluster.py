@@ -87,8 +87,10 @@ class LocalCluster:
         self.folder = folder.absolute()
         self._trace = trace
         self._fsync = fsync
-        self._place = {"schema": schema, "version_table": version_table}
-        self._live = Engine(self.folder, database=database, port=port, fsync=fsync, trace=trace)
+        self._schema = schema
+        self._version_table = version_table
+        note = self.folder / "restore.json"
+        self._live = Engine(self.folder, database=database, port=port, fsync=fsync, unless=note, trace=trace)
         self._snapshots = Snapshots(self.folder / "snapshots", environment, BaseBackup(self._live), trace=trace)
 
     # the server
@@ -106,11 +108,11 @@ class LocalCluster:
             with maintenance.connect(found) as server:
                 if not server.held(self._live.database):
                     server.allow(self._live.database, True)
-        return replace(found, **self._place)
+        return self._placed(found)
 
     def exists(self) -> bool:
         """False where the server was never made."""
-        return self._live.made() or any(self.folder.glob("retired-*/PG_VERSION"))
+        return self._live.made() or self.restoring() is not None
 
     def status(self) -> Status:
         """The live server, as it is; nothing is started."""
@@ -165,7 +167,7 @@ class LocalCluster:
             draft.rename(copy.data)
             files.sync(self.folder)
             self._trace("copy in place")
-        return replace(copy.start(create=False), **self._place)
+        return self._placed(copy.start(create=False))
 
     def restore_close(self, *, deployment: str) -> None:
         """No new sessions; those of others are ended."""
@@ -217,6 +219,9 @@ class LocalCluster:
     def restore_done(self, *, deployment: str) -> None:
         """Forget it; the retired data stay."""
         self._forget(deployment)
+
+    def _placed(self, found: Connection) -> Connection:
+        return replace(found, schema=self._schema, version_table=self._version_table)
 
     def _copy(self, deployment: str) -> Engine:
         return Engine(

@@ -50,7 +50,7 @@ class Dump:
         if self._binaries is None:
             live = self._connection.parameters["dbname"]
             with maintenance.connect(self._connection, maintenance.DATABASE, live) as server:
-                self._binaries = for_dump(server.major)
+                self._binaries = for_dump(server.major, tls=server.tls)
         return self._binaries
 
     def program(self, folder: Path, snapshot: str) -> Program:

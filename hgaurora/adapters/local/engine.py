@@ -75,6 +75,7 @@ class Engine:
     :param port: a fixed one; else a free one, remembered.
     :param fsync: False only where the data may be lost, in tests.
     :param tcp: also listen on 127.0.0.1.
+    :param unless: while this file exists no data folder is made: the one that was there is being exchanged.
     :param trace: called with a word after each action that changes something on disk or starts or ends a server.
     """
 
@@ -87,6 +88,7 @@ class Engine:
         port: int | None = None,
         fsync: bool = True,
         tcp: bool = True,
+        unless: Path | None = None,
         binaries: Binaries | None = None,
         trace: Callable[[str], None] = lambda action: None,
     ) -> None:
@@ -96,6 +98,7 @@ class Engine:
         self.port = port
         self.fsync = fsync
         self.tcp = tcp
+        self._unless = unless
         self._binaries = binaries
         self._trace = trace
         self.data = self.folder / name
@@ -125,7 +128,12 @@ class Engine:
         if len(os.fsencode(near / ".s.PGSQL.65535")) <= _SOCKET_LIMIT:
             return near
         short = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
-        return Path("/tmp") / f"hgaurora-{os.geteuid()}" / short
+        return Path("/tmp") / f"hgaurora-{self._owner}" / short
+
+    @property
+    def _owner(self) -> int:
+        """The user id whose folder this is; root may work in another user's."""
+        return self.folder.stat().st_uid if self.folder.exists() else os.geteuid()
 
     def status(self) -> Status:
         """Look, and change nothing."""
@@ -162,7 +170,7 @@ class Engine:
             found = self._settled()
             if found is None:
                 if not self.made():
-                    if any(self.folder.glob("retired-*")):  # never an empty one in the place of one that was moved away
+                    if self._unless and self._unless.exists():
                         raise StateError("a restore was cut off between two moves", hint="run the same command again")
                     self._create()
                 found = self._launch()
@@ -298,9 +306,10 @@ class Engine:
         for folder in (self.sockets.parent, self.sockets):
             if not folder.exists():
                 files.private(folder)
+                if os.geteuid() == 0:
+                    os.chown(folder, self._owner, -1)
             info = folder.lstat()
-            owners = (os.geteuid(), self.folder.stat().st_uid)
-            if not stat.S_ISDIR(info.st_mode) or info.st_mode & 0o077 or info.st_uid not in owners:
+            if not stat.S_ISDIR(info.st_mode) or info.st_mode & 0o077 or info.st_uid != self._owner:
                 raise SecurityError(
                     f"{folder} is not a private folder of this user", hint=f"look who made it, then remove it: {folder}"
                 )

@@ -85,11 +85,10 @@ class Snapshots:
             program = self._maker.program(folder, snapshot)
             created = datetime.now(UTC).isoformat()
             record = {"state": "creating", "tags": dict(tags), "created": created, "bytes": None}
-            files.write_json(folder / "snapshot.json", record)
-            self._trace("snapshot noted")
-            with _lock(folder) as fd:
-                if fd is None:
-                    raise StateError(f"snapshot {snapshot} is being made by somebody else")
+            with _lock(folder, wait=True) as fd:
+                files.write_json(folder / "snapshot.json", record)
+                self._trace("snapshot noted")
+                assert fd is not None
                 self._children[snapshot] = self._spawn(program, folder, fd)
             self._trace("snapshot begun")
 
@@ -187,7 +186,7 @@ class Snapshots:
     def _spawn(self, program: Program, folder: Path, lock: int) -> subprocess.Popen[bytes]:
         with open(folder / "log", "wb") as log:
             files.inherit(folder / "log")
-            return subprocess.Popen(
+            child: subprocess.Popen[bytes] = subprocess.Popen(
                 program.runner.command(program.argv),
                 cwd=folder,
                 env=dict(program.environment),
@@ -198,6 +197,7 @@ class Snapshots:
                 pass_fds=(lock,),
                 **program.runner.identity,  # type: ignore[call-overload]
             )
+        return child
 
     def _record(self, snapshot: str) -> dict[str, object]:
         record = files.read_json(self.folder / snapshot / "snapshot.json")
