@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-
 from alembic.script.revision import Revision as AlembicRevision
 from alembic.script.revision import RevisionMap
+from hypothesis import given, settings
 
 from hgaurora.core.errors import InputError
 from hgaurora.core.graph import Graph, parse_script

@@ -12,6 +12,7 @@ from hgaurora.core.graph import Graph
 from hgaurora.core.losses import UNKNOWN, losses
 from hgaurora.core.model import Applied, Direction, State
 from hgaurora.core.plan import check_state, plan_deploy, plan_revert, to_json
+from hgaurora.core.policy import Refusal, finding_json
 from hgaurora.core.steps import Plan, TakeSnapshot
 
 from .strategies import script_source
@@ -69,7 +70,7 @@ def test_reformatted_stays_edited_goes_down_and_up() -> None:
 
 
 def test_another_normalisation_compares_bytes() -> None:
-    older = {name: replace(one, normal_version="0", normal="x") for name, one in ran().items()}
+    older = {name: replace(one, normal_version="0") for name, one in ran().items()}
     assert deploy(GRAPH, state_of(older)).empty
     pretty = Graph.parse(FILES | {"versions/c_it.py": FILES["versions/c_it.py"] + b"\n"})
     assert moves(deploy(pretty, state_of(older))) == ["-c", "+c"]
@@ -84,6 +85,19 @@ def test_reparented_below_an_applied_one() -> None:
     assert moves(plan) == ["-c", "-b", "+n", "+b", "+c"]
     assert plan.notes[0].rule == "reparented-script"
     assert "came after a" in plan.notes[0].detail[0]
+
+
+def test_a_label_that_moved() -> None:
+    """The script that depends on it is byte for byte the same, and stands elsewhere."""
+    user = {"versions/z_it.py": script_source("z", (), ("orders",))}
+    before = Graph.parse(user | {"versions/a_it.py": script_source("a", labels=("orders",))})
+    after = {"versions/a_it.py": script_source("a"), "versions/b_it.py": script_source("b", ("a",), labels=("orders",))}
+    plan = deploy(Graph.parse(user | after), state_of(ran(before)))
+    assert moves(plan) == ["-z", "-a", "+a", "+b", "+z"]
+    alone = {"a": ran(Graph.parse(after))["a"], "z": ran(before)["z"]}
+    plan = deploy(Graph.parse(user | after), state_of(alone))
+    assert moves(plan) == ["-z", "+b", "+z"]
+    assert [note.rule for note in plan.notes] == ["reparented-script"]
 
 
 def test_removed() -> None:
@@ -109,7 +123,8 @@ def test_two_heads() -> None:
     forked = Graph.parse(FILES | {"versions/d_it.py": script_source("d", ("b",))})
     with pytest.raises(PolicyError) as caught:
         deploy(forked, state_of(ran()))
-    (finding,) = caught.value.data["findings"]  # type: ignore[misc]
+    assert isinstance(caught.value, Refusal)
+    (finding,) = [finding_json(one) for one in caught.value.findings]
     assert finding["rule"] == "two-heads"
     assert finding["detail"] == ["c_it  ran in dev-1", "d_it  new", "both come after b_it"]
     assert moves(deploy(forked, state_of(ran()), multiple_heads=True)) == ["+d"]
