@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .core.errors import MigrationFailed, StateError
+from .core.graph import heads
 from .core.model import Snapshot
-from .core.plan import heads
 from .core.steps import Migrate, Plan, Restore, Step, TakeSnapshot
 from .ports import Clock, Connection, ControlPlane, Database, MigrationSession
 
@@ -54,13 +54,13 @@ class Report(Protocol):
         """A step is done, and was looked at."""
 
 
-def walk(plan: Plan, actor: Actor, report: Report, clock: Clock, *, done: int = 0) -> None:
+def walk(plan: Plan, actor: Actor, report: Report, clock: Clock, *, skip: int = 0) -> None:
     """Hand each step to the actor, in order, and stop at the first that raises.
 
-    :param done: steps at the front that an earlier run is known to have done.
+    :param skip: steps at the front that an earlier run is known to have done.
     """
     total = len(plan.steps)
-    for number, step in enumerate(plan.steps[done:], done + 1):
+    for number, step in enumerate(plan.steps[skip:], skip + 1):
         report.begin(number, total, step)
         started = clock.monotonic()
         done = actor.act(step, number)
@@ -126,7 +126,7 @@ class Run:
                 if failed.data.get("sqlstate") not in TRY_AGAIN or attempt == self.tries:
                     raise
                 self.on_wait(failed.message, attempt + 1)
-                self.clock.sleep(min(0.5 * 2**attempt, 15.0) * random.uniform(0.5, 1.0))  # noqa: S311
+                self.clock.sleep(min(0.5 * 2**attempt, 15.0) * random.uniform(0.5, 1.0))
             else:
                 note = step.message
                 if result.replayed:

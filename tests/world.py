@@ -9,7 +9,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ import psycopg
 from hgaurora import app
 from hgaurora.adapters.history.hglib import HglibHistory, find_hg
 from hgaurora.adapters.local import binaries
+from tests import engines
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -71,7 +74,12 @@ class Repo:
             path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def commit(
-        self, files: Mapping[str, str | bytes | None], message: str = "change", *, branch: str | None = None, date: int = 0
+        self,
+        files: Mapping[str, str | bytes | None],
+        message: str = "change",
+        *,
+        branch: str | None = None,
+        date: int = 0,
     ) -> str:
         """Commit on the working directory's parent; returns the full node."""
         self.write(files)
@@ -171,6 +179,20 @@ def bare(url: str) -> str:
             file.write(f"*:*:*:{parts.username}:{parts.password}\n")
         passfile.chmod(0o600)
     return urlunsplit(parts._replace(netloc=f"{parts.username}@{host}"))
+
+
+@contextmanager
+def server_for_command() -> Iterator[tuple[str, Path]]:
+    """For a command of its own: the URL of the engine the suite would take, and a folder; both gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="hgaurora-") as folder:
+        os.environ[engines.RUN] = folder
+        os.environ["PGPASSFILE"] = f"{folder}/pgpass"
+        Path(os.environ["PGPASSFILE"]).touch(mode=0o600)
+        run = engines.Run(Path(folder), engines.RealDocker())
+        try:
+            yield run.url(engines.choose(os.environ, engines.RealDocker())), Path(folder)
+        finally:
+            run.stop()
 
 
 #: lines of a dump that say nothing of the schema: settings, tokens drawn anew for each dump, owners of the dump itself

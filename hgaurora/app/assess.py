@@ -8,12 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..core.errors import InputError, PolicyError, StateError
-from ..core.graph import Graph
+from ..core.errors import InputError, StateError
+from ..core.graph import Graph, heads
 from ..core.model import Applied, Changeset, Deployment, Finding, Kind, LockHolder, State
 from ..core.paths import relative
-from ..core.plan import check_state, heads, plan_deploy
-from ..core.policy import PolicyContext, judge
+from ..core.plan import plan_deploy
+from ..core.policy import PolicyContext, Ran, judge, refusal
+from ..core.state import check_state
 from ..core.steps import Plan
 from .context import Context, Target
 
@@ -45,13 +46,16 @@ class Assessment:
         return self.plan.empty and self.state.node == self.target.node and self.interrupted is None
 
 
-def read_sources(context: Context, target: Target, node: str) -> Sources:
-    """The migrations folder, and the code its migrations import, as of a changeset."""
+def read_sources(context: Context, target: Target, node: str, applied: Mapping[str, Applied]) -> Sources:
+    """The migrations folder, and the code its migrations import, as of a changeset.
+
+    :param applied: what the ledger records; the same bytes are not parsed again.
+    """
     folder = target.project.migrations
     found = context.history.files(node, [folder, *target.project.paths])
     files = {relative(path, folder): content for path, content in found.items() if path.startswith(folder + "/")}
-    code = {path: content for path, content in found.items() if not path.startswith(folder + "/")}
-    return Sources(files, code, Graph.parse(files, target.project.version_locations))
+    code = {path: content for path, content in found.items() if _below(path, target.project.paths)}
+    return Sources(files, code, Graph.parse(files, target.project.version_locations, applied))
 
 
 def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = False) -> Assessment:
@@ -64,19 +68,19 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
     restoring = target.control.restoring()
     if restoring is not None:
         raise StateError(
-            f"{target.name} is being restored: {restoring['deployment']} stopped after {restoring['done'] or 'its start'}",
+            f"{target.name} is being restored: {restoring['deployment']} stopped after "
+            f"{restoring['done'] or 'its start'}",
             state="this run did nothing",
             hint=f"{context.ui.front}revert {target.name} --resume goes on; --abort leaves {target.name} as it was",
             data={"deploy": restoring["deployment"], "done": restoring["done"]},
         )
     state = target.state()
-    check_state(state, f"{target.settings.schema}.alembic_version")
-    _same_environment(target, state)
+    check_state(state, f"{target.settings.schema}.alembic_version", target.name)
     interrupted = state.open if state.lock is None else None
     resumes = interrupted.id if _takes_up(interrupted, wanted) and interrupted else None
     if state.node == wanted.node and not state.half and interrupted is None:
         return Assessment(state, wanted, _nothing(target, state, wanted), None, None, state.lock)
-    sources = read_sources(context, target, wanted.node)
+    sources = read_sources(context, target, wanted.node, state.applied)
     if not sources.graph.scripts and state.applied:
         raise InputError(
             f"{wanted.short} ({wanted.branch}) has no migrations in {target.project.migrations}/",
@@ -97,6 +101,10 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
         recorded=recorded,
     )
     return Assessment(state, wanted, plan, sources, interrupted, state.lock)
+
+
+def _below(path: str, folders: tuple[str, ...]) -> bool:
+    return any(folder == "." or path.startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
 def _takes_up(interrupted: Deployment | None, wanted: Changeset) -> bool:
@@ -120,25 +128,18 @@ def _nothing(target: Target, state: State, wanted: Changeset) -> Plan:
     )
 
 
-def _same_environment(target: Target, state: State) -> None:
-    if state.environment is not None and state.environment != target.name:
-        raise StateError(
-            f"the database of {target.name} says it is {state.environment}",
-            state="this run did nothing",
-            hint="correct the target in hgaurora.toml: one database is one environment",
-        )
-
-
 def _differing(applied: Mapping[str, Applied], graph: Graph) -> list[str]:
     return [
-        one.raw for one in applied.values() if one.revision in graph.scripts and graph.scripts[one.revision].raw != one.raw
+        one.raw
+        for one in applied.values()
+        if one.revision in graph.scripts and graph.scripts[one.revision].raw != one.raw
     ]
 
 
 def judged(context: Context, target: Target, found: Assessment, *, reapply: bool) -> list[Finding]:
     """Every finding of the deploy rules; errors among them refuse.
 
-    :raises PolicyError: at least one is an error.
+    :raises Refusal: at least one is an error.
     """
     settings = target.settings
     in_deploys = None
@@ -156,17 +157,12 @@ def judged(context: Context, target: Target, found: Assessment, *, reapply: bool
             after={name: ran_in(context.target(name)) for name in settings.after},
         )
     )
-    errors = [f for f in findings if f.severity == "error"]
-    if errors:
-        raise PolicyError(
-            f"{target.name}: {len(errors)} of the rules refuse",
-            state=f"{target.name} was not touched",
-            data={"findings": [finding_json(f) for f in findings], "lines": findings},
-        )
+    if any(finding.severity == "error" for finding in findings):
+        raise refusal(target.name, findings)
     return findings
 
 
-def ran_in(other: Target) -> tuple[set[tuple[str, str]], object]:
+def ran_in(other: Target) -> Ran:
     """What is applied in another environment as (revision, raw hash), and since when."""
     state = other.state()
     return {(one.revision, one.raw) for one in state.applied.values()}, state.since
@@ -177,15 +173,3 @@ def change_request(target: Target, changeset: Changeset) -> str | None:
     pattern = target.project.change_request
     match = re.search(pattern, changeset.description) if pattern else None
     return match.group(0) if match else None
-
-
-def finding_json(finding: Finding) -> dict[str, object]:
-    """A finding's stable fields."""
-    return {
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "message": finding.message,
-        "remedy": finding.mend,
-        "detail": list(finding.detail),
-        **{key: value for key, value in finding.data.items() if key not in ("rule", "severity")},
-    }

@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from .. import __version__
 from ..core.errors import ConfigError, InputError, StateError
 from ..core.model import Changeset, State
 from ..core.settings import Environment, Settings, read_settings
-from ..ports import ControlPlane, History, Ui
+from ..ports import Connection, ControlPlane, History, Ui
 
 if TYPE_CHECKING:
     from ..adapters.database.postgresql import PostgresDatabase
@@ -77,14 +77,17 @@ class Target:
             from ..adapters.local.dump import DumpSnapshots
 
             assert self.settings.url is not None
-            return DumpSnapshots(
-                self.folder, environment=self.name, url=self.settings.url, schema=self.settings.schema
-            )
+            return DumpSnapshots(self.folder, environment=self.name, url=self.settings.url, schema=self.settings.schema)
         raise StateError(
             f"{self.name} is an Aurora cluster; this version deploys to local servers and to PostgreSQL by url",
             state="nothing was done",
             hint='set target = "local" or url = "postgresql://..." for this environment',
         )
+
+    def _conninfo(self) -> str:
+        """The url as libpq's keywords; the ``user`` key beside a url counts too."""
+        pairs = self.settings.parameters.items()
+        return " ".join("{}='{}'".format(k, v.replace("\\", "\\\\").replace("'", "\\'")) for k, v in pairs)
 
     @cached_property
     def database(self) -> PostgresDatabase:
@@ -92,6 +95,12 @@ class Target:
         from ..adapters.database.postgresql import PostgresDatabase
 
         return PostgresDatabase(self.control.connection(), environment=self.name)
+
+    def connection(self) -> Connection:
+        """How the child reaches the database. It has no home and no environment, so a password that libpq finds for
+        this process (its password file, ``PGPASSWORD``) is handed on when the child asks."""
+        found = self.control.connection()
+        return found if found.password() is not None else replace(found, password=self.database.password)
 
     def reconnected(self) -> PostgresDatabase:
         """A new connection: after a restore another server answers to the name."""

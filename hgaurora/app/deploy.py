@@ -13,13 +13,14 @@ from typing import Any
 
 from ..core import render
 from ..core.errors import HgAuroraError, InputError, Interrupted, LockHeld, PolicyError
-from ..core.graph import Graph
+from ..core.graph import Graph, heads
 from ..core.model import Changeset, Finding, Kind, Outcome, Script
-from ..core.plan import heads, to_json
+from ..core.plan import to_json
+from ..core.policy import finding_json
 from ..core.steps import Plan
 from ..execute import Preview, Run, verify, walk
 from ..ports import Job, MigrationSession, NewDeployment
-from .assess import Assessment, Sources, assess, change_request, finding_json, judged
+from .assess import Assessment, Sources, assess, change_request, judged
 from .context import Context, Target
 from .delivery import deliver
 from .report import StepReport
@@ -91,7 +92,9 @@ def _show(context: Context, target: Target, plan: Plan, notes: list[Finding], *,
         context.ui.status(f"{target.name} was changed by another run meanwhile; the plan is now")
     for line in render.plan_header(plan, target.where()):
         context.ui.write(line)
-    context.ui.write(f"plan{' ' * (max(len(plan.environment), 4) - 4)}  {render.plan_summary(plan) or 'nothing to run'}")
+    context.ui.write(
+        f"plan{' ' * (max(len(plan.environment), 4) - 4)}  {render.plan_summary(plan) or 'nothing to run'}"
+    )
     if plan.resumes:
         context.ui.write(f"takes up {plan.resumes}, which was interrupted")
     if any(step.verb == "down" for step in plan.steps) or context.verbose:
@@ -116,10 +119,7 @@ def _dry_run(context: Context, target: Target, found: Assessment, options: Mappi
         walk(found.plan, Preview(), _Silent(), context.clock)
         for line in render.findings([*found.plan.notes, *notes]):
             context.ui.write(line)
-        steps = render.count(len(found.plan.steps), "step")
-        context.ui.write(
-            f"nothing was changed; without -n {'these ' + steps + ' run, in this order' if found.plan.steps else 'nothing runs'}"
-        )
+        context.ui.write(render.unchanged(found.plan))
     if refused is not None:
         raise refused
     return {
@@ -185,11 +185,11 @@ def _wait(
             context.ui.status(f"    waiting   {target.name} is locked by {holder.application} (pid {holder.pid})")
             said = True
         context.ui.progress(target.name, item=f"waiting for {holder.application}", position=None, total=None)
-        context.clock.sleep(random.uniform(0.1, 0.4))  # noqa: S311
+        context.clock.sleep(random.uniform(0.1, 0.4))
     again = assess(context, target, options.get("rev"), diffs=True)
     if again.done and again.holder is None and not context.json:
-        waited = render.duration(context.clock.monotonic() - started)
-        context.ui.status(f"    waited    {waited}, the work was done by {again.state.deployed_by}")
+        took = render.duration(context.clock.monotonic() - started)
+        context.ui.status(f"    waited    {took}, the work was done by {again.state.deployed_by}")
     return again
 
 
@@ -239,7 +239,7 @@ def child(target: Target, plan: Plan, sources: Sources | None) -> Iterator[Migra
     session = ChildMigrator().start(
         Job(
             environment=target.name,
-            connection=target.control.connection(),
+            connection=target.connection(),
             target=sources.files if sources else {},
             recorded={path: contents[raw] for path, raw in raws.items()},
             version_locations=project.version_locations,
@@ -366,9 +366,7 @@ def tags(context: Context, target: Target, plan: Plan, deployment: str) -> dict[
     }
 
 
-def _failed(
-    context: Context, target: Target, plan: Plan, deployment: str, epoch: str, error: HgAuroraError
-) -> None:
+def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch: str, error: HgAuroraError) -> None:
     """Look where the database is now, record the failure, and put the state into the error."""
     state = target.database.state()
     now = heads(state.applied)

@@ -67,4 +67,6 @@ def _write(path: Path, content: bytes) -> None:
         with open(descriptor, "wb") as file:
             file.write(content)
     except OSError as error:
-        raise InputError(f"{path} can not be written: {error.strerror}", hint="what was written before it stays") from error
+        raise InputError(
+            f"{path} can not be written: {error.strerror}", hint="what was written before it stays"
+        ) from error

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..core import render
 from ..core.errors import HgAuroraError, LockHeld, StateError
+from ..core.graph import heads
 from ..core.model import Kind, Snapshot, State, Way
-from ..core.plan import heads, to_json
+from ..core.plan import to_json
 from ..core.steps import Plan, Restore
 from ..execute import Preview, RunRestore, walk
 from .context import Context, Target
-from .deploy import _Silent, finished, locked, new_deployment
 from .delivery import deliver
+from .deploy import _Silent, finished, locked, new_deployment
 from .report import StepReport
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def begin(
     if options.get("dry_run"):
         walk(plan, Preview(), _Silent(), context.clock)
         if not context.json:
-            context.ui.write(f"nothing was changed; without -n these {len(plan.steps)} steps run, in this order")
+            context.ui.write(render.unchanged(plan))
         return {"environment": target.name, "state": "planned", "dry_run": True, "plan": to_json(plan)}
     age = render.duration((context.clock.now() - snapshot.created).total_seconds()).replace(" ", "")
     confirm(context, target, options, "restore", word=f"{target.name} {age}")
@@ -68,9 +69,7 @@ def begin(
         return _walk(context, target, plan, deployment.id, started)
 
 
-def _plan(
-    context: Context, target: Target, state: State, snapshot: Snapshot, reverts: tuple[str, ...]
-) -> Plan:
+def _plan(context: Context, target: Target, state: State, snapshot: Snapshot, reverts: tuple[str, ...]) -> Plan:
     from .revert import changeset_of
 
     return Plan(
@@ -228,7 +227,7 @@ def _walk(
         _live=target.database if done <= ACTIONS.index("close") else None,
     )
     try:
-        walk(plan, actor, report, context.clock, done=done)
+        walk(plan, actor, report, context.clock, skip=done)
     except HgAuroraError as error:
         report.over()
         _stopped(context, target, deployment, error)
@@ -248,7 +247,6 @@ def _stopped(context: Context, target: Target, deployment: str, error: HgAuroraE
     if error.state is None or done in ("close", "swap"):
         serves = "serves the snapshot" if done == "swap" else "is closed" if done == "close" else "serves, untouched"
         error.state = f"{target.name} {serves}; {deployment} has done: {done or 'nothing'}"
-    error.hint = (
-        f"{context.ui.front}revert {target.name} --resume goes on"
-        + ("" if done == "swap" else f"; --abort reopens {target.name}")
+    error.hint = f"{context.ui.front}revert {target.name} --resume goes on" + (
+        "" if done == "swap" else f"; --abort reopens {target.name}"
     )

@@ -12,7 +12,8 @@ from typing import Any
 from ..core import render
 from ..core.errors import Declined, InputError, LockHeld, StateError
 from ..core.model import Applied, Changeset, Deployment, Kind, Outcome, Snapshot, State, Way
-from ..core.plan import check_state, heads, plan_revert, to_json
+from ..core.plan import plan_revert, to_json
+from ..core.state import check_state
 from ..core.steps import Plan
 from ..execute import Preview, walk
 from . import restore
@@ -52,7 +53,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
             hint=f"{context.ui.front}status {target.name} shows where it is",
         )
     state = target.state()
-    check_state(state, f"{target.settings.schema}.alembic_version")
+    check_state(state, f"{target.settings.schema}.alembic_version", target.name)
     if state.ledger is None:
         raise StateError(
             f"nothing was ever deployed to {target.name}",
@@ -87,8 +88,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
     if options.get("dry_run"):
         walk(plan, Preview(), _Silent(), context.clock)
         if not context.json:
-            steps = render.count(len(plan.steps), "step")
-            context.ui.write(f"nothing was changed; without -n these {steps} run, in this order")
+            context.ui.write(render.unchanged(plan))
         return {"environment": target.name, "state": "planned", "dry_run": True, "plan": to_json(plan)}
     confirm(context, target, options, f"run {way.value}")
     supersede = interrupted.id if interrupted is not None and resumes is None else None
@@ -102,9 +102,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
                 state="this run changed nothing",
                 hint=f"{context.ui.front}revert {target.name} -n shows the plan as it is now",
             )
-        return run_migrations(
-            context, target, plan, session, scripts=[], supersede=supersede, started=started
-        )
+        return run_migrations(context, target, plan, session, scripts=[], supersede=supersede, started=started)
 
 
 def _way(options: Mapping[str, Any], goal: Goal) -> Way:
@@ -274,6 +272,4 @@ def confirm(context: Context, target: Target, options: Mapping[str, Any], what: 
             hint="--yes goes on without asking",
         )
     if answer.strip() != word:
-        raise Declined(
-            f"{target.name} is left as it is", state="nothing was done", hint=None
-        )
+        raise Declined(f"{target.name} is left as it is", state="nothing was done", hint=None)

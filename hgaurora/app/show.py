@@ -10,8 +10,8 @@ from typing import Any
 
 from ..core import render
 from ..core.errors import HgAuroraError, InputError, StateError
+from ..core.graph import heads
 from ..core.model import Deployment, Kind, State
-from ..core.plan import heads
 from .assess import Assessment, assess
 from .context import Context, Target
 
@@ -23,6 +23,7 @@ def status(context: Context, options: Mapping[str, Any]) -> int:
     if options.get("env"):
         context.guess(options["env"])
     chosen = [options["env"]] if options.get("env") else context.names()
+    found: list[tuple[Target, Assessment | State | HgAuroraError]]
     if options.get("env"):
         found = [(target := context.target(name), _look(context, target)) for name in chosen]
     else:
@@ -40,7 +41,7 @@ def status(context: Context, options: Mapping[str, Any]) -> int:
         for line in _one(context, found[0][0], found[0][1]):
             context.ui.write(line)
         return 0
-    rows = [("environment", "changeset", "branch", "since", "pending")]
+    rows: list[tuple[str, ...]] = [("environment", "changeset", "branch", "since", "pending")]
     rows.extend(_row(target, seen) for target, seen in found)
     for line in render.table(rows):
         context.ui.write(line)
@@ -144,8 +145,10 @@ def _open(context: Context, target: Target, seen: Assessment, deployment: Deploy
     lines.append(
         f"  since   {render.with_local(deployment.started)}, {age} ago; {deployment.user} on {deployment.host}; {lock}"
     )
-    lines.append(f"  from    {render.place(deployment.from_node, deployment.from_branch)}, "
-                 f"{render.names(deployment.heads_before)}")
+    lines.append(
+        f"  from    {render.place(deployment.from_node, deployment.from_branch)}, "
+        f"{render.names(deployment.heads_before)}"
+    )
     done = target.database.steps([deployment.id])
     names = ", ".join(step.path.rsplit("/", 1)[-1].removesuffix(".py") for step in done)
     lines.append(f"  done    {names or 'no migration'}")
@@ -160,8 +163,7 @@ def _open(context: Context, target: Target, seen: Assessment, deployment: Deploy
         half = state.half.get((first.revision, first.direction.value), 0)
         sent = f"{render.count(half, 'statement')} of it stand" if half else "not one statement of it stands"
         lines.append(f"  open    {first.name}: {sent}")
-        lines.append(f"  next    takes up at {first.name}"
-                     + (" after the statements that stand" if half else ""))
+        lines.append(f"  next    takes up at {first.name}" + (" after the statements that stand" if half else ""))
     lines.append(f"({front}deploy {target.name} goes on; {front}revert {target.name} takes it back)")
     return lines
 
@@ -208,7 +210,9 @@ def _follow(context: Context, ident: str) -> int:
     while True:
         deployment = next((one for one in target.database.deployments() if one.id == ident), None)
         if deployment is None:
-            raise InputError(f"{name} has no deploy {ident}", state="nothing was done", hint=f"{context.ui.front}log {name}")
+            raise InputError(
+                f"{name} has no deploy {ident}", state="nothing was done", hint=f"{context.ui.front}log {name}"
+            )
         steps = target.database.steps([ident])
         for step in steps[seen:]:
             stem = step.path.rsplit("/", 1)[-1].removesuffix(".py")

@@ -13,31 +13,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 
 
-class Direction(str, Enum):
+class Direction(StrEnum):
     """Which function of a script runs."""
 
     UP = "up"
     DOWN = "down"
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What a deployment row is."""
 
     DEPLOY = "deploy"
     REVERT = "revert"
 
 
-class Way(str, Enum):
+class Way(StrEnum):
     """How a revert goes back."""
 
     DOWNGRADE = "downgrade"
     RESTORE = "restore"
 
 
-class Outcome(str, Enum):
+class Outcome(StrEnum):
     """The state of a deployment row.
 
     ``RUNNING`` with nobody holding the lock means: interrupted.

@@ -141,6 +141,13 @@ def plan_lines(plan: Plan) -> list[str]:
     return [cut(line, WIDTH) if len(line) > WIDTH else line for line in lines]
 
 
+def unchanged(plan: Plan) -> str:
+    """The last line of a dry run."""
+    if not plan.steps:
+        return "nothing was changed; without -n nothing runs"
+    return f"nothing was changed; without -n these {count(len(plan.steps), 'step')} run, in this order"
+
+
 def plan_summary(plan: Plan) -> str:
     """``plan     3 migrations, a snapshot before each``."""
     ups = sum(1 for s in plan.migrations if s.verb == "run")

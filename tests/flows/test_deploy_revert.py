@@ -1,0 +1,233 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Deploy, revert, status and log, from the changeset to the tables."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hgaurora.core.errors import Declined, InputError, MigrationFailed, PolicyError, StateError
+from tests.world import Repo, call, command, dump, migration, query, settings, sql, versions
+
+ONE = migration("0001", None, sql("CREATE TABLE customers (id int)"), sql("DROP TABLE customers"))
+TWO = migration("0002", "0001", sql("CREATE TABLE orders (id int)"), sql("DROP TABLE orders"))
+THREE = migration("0003", "0002", sql("ALTER TABLE orders ADD net int"), sql("ALTER TABLE orders DROP net"))
+
+
+def _v(name: str) -> str:
+    return f"migrations/versions/{name}.py"
+
+
+@pytest.fixture
+def nodes(shop: Repo) -> list[str]:
+    """Three changesets with a migration each."""
+    return [
+        shop.commit({_v("0001_customers"): ONE}, "customers"),
+        shop.commit({_v("0002_orders"): TWO}, "orders"),
+        shop.commit({_v("0003_net"): THREE}, "net"),
+    ]
+
+
+def test_from_nothing_to_tip_and_back(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    said = call(shop, "deploy", env="dev")
+    assert said.out[-1].startswith(f"dev is now at {nodes[2][:12]} (default), heads 0003")
+    assert versions(pg_database) == {"0003"}
+    again = call(shop, "deploy", env="dev")
+    assert again.out == [f"dev is at {nodes[2][:12]} (default): nothing to do"]
+    back = call(shop, "revert", env="dev")
+    assert back.out[-1].startswith("dev is now at an empty database, no heads")
+    assert versions(pg_database) == set()
+    assert "CREATE TABLE" not in dump(pg_database)
+
+
+def test_revert_takes_back_one_deploy_at_a_time(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev", rev=nodes[0])
+    call(shop, "deploy", env="dev", rev=nodes[2])
+    first = call(shop, "revert", env="dev", json=True).json()[0]
+    assert (first["node"], first["heads"], first["reverts"]) == (nodes[0], ["0001"], ["dev-2"])
+    second = call(shop, "revert", env="dev", json=True).json()[0]
+    assert (second["node"], second["heads"], second["reverts"]) == (None, [], ["dev-1"])
+    with pytest.raises(StateError, match="nothing to take back"):
+        call(shop, "revert", env="dev")
+
+
+@pytest.mark.parametrize("name", ["deploy id", "changeset", "short node"])
+def test_revert_to_a_named_point(shop: Repo, nodes: list[str], pg_database: str, name: str) -> None:
+    for node in nodes:
+        call(shop, "deploy", env="dev", rev=node)
+    to = {"deploy id": "dev-1", "changeset": nodes[0], "short node": nodes[0][:12]}[name]
+    found = call(shop, "revert", env="dev", to=to, json=True).json()[0]
+    assert (found["node"], found["heads"]) == (nodes[0], ["0001"])
+    assert found["reverts"] == ["dev-2", "dev-3"]
+    assert versions(pg_database) == {"0001"}
+
+
+def test_revert_to_what_never_was(shop: Repo, nodes: list[str]) -> None:
+    call(shop, "deploy", env="dev", rev=nodes[2])
+    with pytest.raises(InputError, match="never deployed"):
+        call(shop, "revert", env="dev", to=nodes[1])
+    with pytest.raises(InputError, match="no changeset, deploy or snapshot"):
+        call(shop, "revert", env="dev", to="nonsense")
+
+
+def test_deploy_back_and_across_branches(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    shop.update(nodes[0])
+    other = migration("0009", "0001", sql("CREATE TABLE refunds (id int)"), sql("DROP TABLE refunds"))
+    side = shop.commit({_v("0009_refunds"): other}, "refunds", branch="side")
+    call(shop, "deploy", env="dev", rev=nodes[2])
+    query(pg_database, "INSERT INTO customers VALUES (7)")
+    call(shop, "deploy", env="dev", rev=side)
+    assert versions(pg_database) == {"0009"}
+    assert query(pg_database, "SELECT id FROM customers") == [(7,)]
+    call(shop, "deploy", env="dev", rev=nodes[0])
+    assert versions(pg_database) == {"0001"}
+
+
+def test_the_working_copy_does_not_matter(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev", rev=nodes[2])
+    shop.update("null")
+    (shop.root / "hgaurora.toml").write_text(settings({"dev": pg_database}))
+    assert not (shop.root / "migrations").exists()
+    call(shop, "revert", env="dev")
+    assert versions(pg_database) == set()
+
+
+def test_a_stripped_changeset_is_reverted(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev", rev=nodes[1])
+    call(shop, "deploy", env="dev", rev=nodes[2])
+    shop.update(nodes[1])
+    shop.hg("--config", "extensions.strip=", "strip", "-q", "--no-backup", nodes[2])
+    status = call(shop, "status", env="dev", json=True).json()[0]
+    assert status["node"] == nodes[2]
+    found = call(shop, "revert", env="dev", json=True).json()[0]
+    assert (found["node"], found["heads"]) == (nodes[1], ["0002"])
+
+
+def test_even_a_stripped_goal_is_reached(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev", rev=nodes[1])
+    call(shop, "deploy", env="dev", rev=nodes[2])
+    shop.update(nodes[0])
+    shop.hg("--config", "extensions.strip=", "strip", "-q", "--no-backup", nodes[1])
+    found = call(shop, "revert", env="dev", to=nodes[1][:12], json=True).json()[0]
+    assert (found["node"], found["heads"]) == (nodes[1], ["0002"])
+
+
+def test_a_fresh_clone_of_an_older_state_reverts(
+    shop: Repo, nodes: list[str], pg_database: str, tmp_path: Path
+) -> None:
+    call(shop, "deploy", env="dev", rev=nodes[0])
+    call(shop, "deploy", env="dev", rev=nodes[2])
+    clone = Repo(tmp_path / "clone")
+    clone.hg("pull", "-q", "-r", nodes[0], str(shop.root))
+    clone.update(nodes[0])
+    shop.close()
+    shutil.rmtree(shop.root)
+    found = call(clone, "revert", env="dev", json=True).json()[0]
+    assert (found["node"], found["heads"]) == (nodes[0], ["0001"])
+    clone.close()
+
+
+def test_a_failing_migration_leaves_what_came_before(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    bad = migration("0004", "0003", sql("CREATE TABLE notes (id int)") + "\n" + sql("ALTER TABLE nowhere ADD a int"))
+    tip = shop.commit({_v("0004_bad"): bad}, "bad")
+    with pytest.raises(MigrationFailed) as caught:
+        call(shop, "deploy", env="dev", rev=tip)
+    assert "nowhere" in caught.value.message
+    assert "heads 0003" in str(caught.value.state)
+    assert versions(pg_database) == {"0003"}
+    assert query(pg_database, "SELECT to_regclass('notes')") == [(None,)]
+    log = call(shop, "log", env="dev", json=True).json()
+    assert [(one["deploy"], one["result"]) for one in log] == [("dev-1", "failed")]
+    good = migration("0004", "0003", sql("CREATE TABLE notes (id int)"), sql("DROP TABLE notes"))
+    mended = shop.commit({_v("0004_bad"): good}, "mended")
+    call(shop, "deploy", env="dev", rev=mended)
+    assert versions(pg_database) == {"0004"}
+    call(shop, "revert", env="dev")
+    assert versions(pg_database) == {"0003"}
+    call(shop, "revert", env="dev")
+    assert versions(pg_database) == set()
+
+
+def test_edited_reparented_and_removed(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev")
+    edited = TWO.replace("orders (id int)", "orders (id bigint)")
+    tip = shop.commit({_v("0002_orders"): edited}, "edited")
+    said = call(shop, "deploy", env="dev", rev=tip, json=True).json()[0]
+    assert [(s["verb"], s["what"]) for s in said["steps"]] == [
+        ("down", "0003_net"), ("down", "0002_orders"), ("run", "0002_orders"), ("run", "0003_net"),
+    ]  # fmt: skip
+    assert query(pg_database, "SELECT format_type(atttypid, -1) FROM pg_attribute "
+                 "WHERE attrelid = 'orders'::regclass AND attname = 'id'") == [("bigint",)]  # fmt: skip
+    between = migration("0015", "0001", sql("CREATE TABLE between_them (id int)"), sql("DROP TABLE between_them"))
+    moved = edited.replace("down_revision = '0001'", "down_revision = '0015'")
+    tip = shop.commit({_v("0015_between"): between, _v("0002_orders"): moved}, "re-parented")
+    call(shop, "deploy", env="dev", rev=tip)
+    assert query(pg_database, "SELECT count(*) FROM between_them") == [(0,)]
+    tip = shop.commit({_v("0003_net"): None}, "removed")
+    call(shop, "deploy", env="dev", rev=tip)
+    assert versions(pg_database) == {"0002"}
+
+
+def test_a_protected_environment_wants_its_policy_and_its_name(repo: Repo, pg_database: str) -> None:
+    repo.commit(
+        {"hgaurora.toml": settings({"prod": pg_database}, extra={"prod": 'protected = true\nsnapshot = "none"'})}
+    )
+    first = repo.commit({_v("0001_customers"): ONE}, "customers")
+    refused = command(repo, "deploy", "prod")
+    assert refused.returncode == 30
+    assert "config" in refused.stderr
+    (repo.root / ".hg" / "hgrc").write_text(f"[hgaurora]\nconfig = {repo.root / 'hgaurora.toml'}\n")
+    call(repo, "deploy", env="prod", rev=first)
+    second = repo.commit({_v("0001_customers"): ONE.replace("id int", "id bigint")}, "edited")
+    with pytest.raises(PolicyError, match="edited-script"):
+        call(repo, "deploy", env="prod", rev=second)
+    with pytest.raises(InputError, match="nobody can be asked"):
+        call(repo, "revert", env="prod")
+    with pytest.raises(Declined):
+        call(repo, "revert", env="prod", answers=["staging"])
+    assert versions(pg_database) == {"0001"}
+    call(repo, "revert", env="prod", answers=["prod"])
+    assert versions(pg_database) == set()
+
+
+def test_a_hand_edited_version_table_stops(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev")
+    query(pg_database, "UPDATE alembic_version SET version_num = '0002'")
+    with pytest.raises(StateError) as caught:
+        call(shop, "deploy", env="dev")
+    assert "0002" in caught.value.message
+    assert "0003" in caught.value.message
+    hint = str(caught.value.hint)
+    query(pg_database, hint.partition("set it back: ")[2].rstrip(";"))
+    assert call(shop, "deploy", env="dev").out[-1].endswith("nothing to do")
+
+
+def test_a_changeset_without_migrations_is_recorded(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev")
+    tip = shop.commit({"readme": "text"}, "a word")
+    found = call(shop, "deploy", env="dev", rev=tip, json=True).json()[0]
+    assert (found["node"], found["steps"]) == (tip, [])
+    assert call(shop, "status", env="dev", json=True).json()[0]["node"] == tip
+
+
+def test_dry_run_changes_nothing(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    said = call(shop, "deploy", env="dev", dry_run=True)
+    assert said.out[-1] == "nothing was changed; without -n these 3 steps run, in this order"
+    assert query(pg_database, "SELECT count(*) FROM pg_namespace WHERE nspname = 'hgaurora'") == [(0,)]
+
+
+def test_autocommit_block_runs_and_reverts(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    up = (
+        "with op.get_context().autocommit_block():\n"
+        "    op.create_index('orders_id', 'orders', ['id'], postgresql_concurrently=True)\n"
+        "op.execute('CREATE TABLE after_it (id int)')"
+    )
+    down = "op.drop_index('orders_id', 'orders')\nop.execute('DROP TABLE after_it')"
+    tip = shop.commit({_v("0004_index"): migration("0004", "0003", up, down)}, "index")
+    call(shop, "deploy", env="dev", rev=tip)
+    assert query(pg_database, "SELECT to_regclass('orders_id') IS NOT NULL") == [(True,)]
+    call(shop, "revert", env="dev", to="previous")
+    assert versions(pg_database) == set()

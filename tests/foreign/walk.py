@@ -1,0 +1,157 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The same walk by hgaurora and by bare Alembic on a twin; the schemas are compared after every step.
+
+``python -m tests.foreign.walk prefect`` (or ckan) walks one history and prints what it found.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hgaurora.core.errors import HgAuroraError
+from tests import engines
+from tests.foreign import histories
+from tests.foreign.histories import Foreign
+from tests.world import Repo, call, dump, server_for_command, settings, versions
+
+
+@dataclass
+class Found:
+    """What a walk met."""
+
+    ups: int = 0
+    downs: int = 0
+    #: (revision, what bare Alembic said, what hgaurora said) where neither can go on
+    stops: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+class Bare:
+    """Bare Alembic on its own database."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.order = self._line().split()[1:]
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "bare Alembic ended"
+        return line.strip()
+
+    def do(self, word: str) -> str:
+        """``up REVISION``, ``down REVISION`` or ``tip``."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(word + "\n")
+        self._process.stdin.flush()
+        return self._line()
+
+
+@contextmanager
+def _bare(foreign: Foreign, source: Path, url: str) -> Iterator[Bare]:
+    python = histories.interpreter(foreign) or sys.executable
+    place = str(source / foreign.migrations / foreign.version_location)
+    path = "" if foreign.python else str(source)
+    with subprocess.Popen(
+        [python, str(Path(__file__).with_name("bare.py")), url.replace("postgresql:", "postgresql+psycopg:"), place, path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            yield Bare(process)
+        finally:
+            process.kill()
+
+
+def _committed(foreign: Foreign, source: Path, repo: Repo, url: str, order: list[str]) -> list[str]:
+    """Each revision as a changeset of its own, in Alembic's order; returns the nodes."""
+    python = histories.interpreter(foreign)
+    project = foreign.project + (f'\npython = "{python}"' if python else "")
+    config = settings({"dev": url}, project=project).replace('"migrations"', f'"{foreign.migrations}"', 1)
+    files: dict[str, str | bytes | None] = {name: (source / name).read_bytes() for name in foreign.code}
+    repo.commit({"hgaurora.toml": config, **files}, "settings")
+    folder = f"{foreign.migrations}/{foreign.version_location}"
+    by_revision = {}
+    for path in (source / folder).glob("*.py"):
+        text = path.read_text()
+        for line in text.splitlines():
+            if line.startswith(("revision =", "revision:", "revision=")):
+                by_revision[line.partition("=")[2].strip().strip("\"'")] = path
+    return [
+        repo.commit({f"{folder}/{by_revision[one].name}": by_revision[one].read_bytes()}, f"migration {one}")
+        for one in order
+    ]
+
+
+def walk(foreign: Foreign, url: str, twin: str, folder: Path, *, every: int = 1) -> Found:
+    """Up one changeset at a time, down one deploy at a time, then straight to tip."""
+    source = histories.unpacked(foreign)
+    repo = Repo(folder / foreign.name)
+    found = Found()
+    try:
+        with _bare(foreign, source, twin) as bare:
+            nodes = _committed(foreign, source, repo, url, bare.order)
+            for revision, node in zip(bare.order, nodes, strict=True):
+                if not _both(found, revision, bare.do(f"up {revision}"), repo, "deploy", rev=node):
+                    break
+                found.ups += 1
+                _equal(url, twin, revision, compare=found.ups % every == 0)
+            for revision in reversed(bare.order[: found.ups]):
+                index = bare.order.index(revision)
+                below = bare.order[index - 1] if index else "base"
+                if not _both(found, revision, bare.do(f"down {below}"), repo, "revert"):
+                    break
+                found.downs += 1
+                _equal(url, twin, revision, compare=found.downs % every == 0)
+            if found.ups == len(bare.order):
+                assert bare.do("tip") == "ok"
+                call(repo, "deploy", env="dev", rev=nodes[-1])
+                _equal(url, twin, "tip", compare=True)
+        return found
+    finally:
+        repo.close()
+
+
+def _both(found: Found, revision: str, said: str, repo: Repo, command: str, **options: str) -> bool:
+    """Both go, or neither: then what both said is kept."""
+    try:
+        call(repo, command, env="dev", **options)
+    except HgAuroraError as error:
+        assert said != "ok", f"{command} {revision}: bare Alembic goes on, hgaurora says: {error} ({error.state})"
+        found.stops.append((revision, said, f"{type(error).__name__}: {error.message}"))
+        return False
+    assert said == "ok", f"{command} {revision}: hgaurora goes on, bare Alembic says: {said}"
+    return True
+
+
+def _equal(url: str, twin: str, where: str, *, compare: bool) -> None:
+    assert versions(url) == versions(twin), where
+    if compare:
+        assert dump(url) == dump(twin), f"after {where} the schemas differ"
+
+
+def main() -> int:
+    """One history, by name."""
+    foreign = {"ckan": histories.CKAN, "prefect": histories.PREFECT}[sys.argv[1]]
+    with (
+        server_for_command() as (server, folder),
+        engines.fresh_database(server) as url,
+        engines.fresh_database(server) as twin,
+    ):
+        found = walk(foreign, url, twin, folder)
+    print(f"{foreign.requirement}: {found.ups} up, {found.downs} down, equal after every step")
+    for revision, bare, ours in found.stops:
+        print(f"  neither passes {revision}\n    bare Alembic: {bare}\n    hgaurora:     {ours}")
+    print("1 passed, 0 failed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
