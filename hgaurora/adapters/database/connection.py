@@ -1,0 +1,127 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""One connection of ours to PostgreSQL: its session settings, and the driver's errors in our words, once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from ...core.errors import HgAuroraError, RemoteError, SecurityError, StateError
+from ...ports import Connection
+
+if TYPE_CHECKING:
+    import psycopg
+
+#: libpq: a peer that is gone is noticed in about 10 s instead of 2 hours (PostgreSQL manual, 34.1.2)
+KEEPALIVES: Mapping[str, str] = {
+    "keepalives": "1",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+
+#: the server's side of the same, and that it notices a dead client while a statement still runs (PostgreSQL 14)
+SESSION: Mapping[str, str] = {
+    "TimeZone": "UTC",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+}
+SINCE_14: Mapping[str, str] = {"client_connection_check_interval": "500ms"}
+
+#: libpq has no SQLSTATE for a refused connection, only the server's words (C locale or not, these stay English
+#: on servers with English messages; anything else is a RemoteError)
+_IDENTITY = re.compile(
+    r"authentication failed|no pg_hba\.conf entry|role .* does not exist|certificate|SSL|no password supplied"
+)
+
+
+def opened(
+    connection: Connection, *, application: str, settings: Mapping[str, str], connect_timeout: int = 10
+) -> psycopg.Connection[tuple[object, ...]]:
+    """A new connection in autocommit, its settings fixed before anything else is asked.
+
+    :raises SecurityError: the server refused the identity, or TLS could not be verified.
+    :raises RemoteError: it did not answer.
+    """
+    import psycopg
+
+    parameters = {"connect_timeout": str(connect_timeout), **KEEPALIVES, **connection.parameters}
+    parameters["application_name"] = application
+    password = connection.password()
+    if password is not None:
+        parameters["password"] = password
+    with translated(connection):
+        opened = psycopg.connect(autocommit=True, prepare_threshold=None, **parameters)
+        wanted = {**settings, **SESSION}
+        if opened.info.server_version >= 140000:
+            wanted.update(SINCE_14)
+        opened.execute(
+            "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text(%s::json) s",
+            (json.dumps(wanted),),
+        )
+    return opened
+
+
+def where(connection: Connection) -> str:
+    """``host:port/database`` for messages; never a secret."""
+    given = connection.parameters
+    host = given.get("host") or given.get("hostaddr") or "local socket"
+    return f"{host}:{given.get('port', '5432')}/{given.get('dbname', given.get('user', ''))}"
+
+
+@contextmanager
+def translated(connection: Connection) -> Iterator[None]:
+    """Errors of the driver become ours.
+
+    :raises SecurityError: identity, TLS or missing rights.
+    :raises StateError: the server takes no writes.
+    :raises RemoteError: everything else.
+    """
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise mapped(error, connection) from error
+
+
+def mapped(error: psycopg.Error, connection: Connection) -> HgAuroraError:
+    """The error of ours for one of the driver's."""
+    said = error.diag.message_primary or str(error).strip() or type(error).__name__
+    return refusal(said, error.sqlstate, connection)
+
+
+def refusal(said: str, sqlstate: str | None, connection: Connection) -> HgAuroraError:
+    """The error of ours for what a server said, with its SQLSTATE where there is one."""
+    at, state = where(connection), sqlstate or ""
+    said = said.splitlines()[-1].strip() if said else "no answer"
+    data: dict[str, object] = {"sqlstate": sqlstate, "where": at}
+    if state.startswith("28") or (not state and _IDENTITY.search(said)):
+        return SecurityError(
+            f"{at} refused the connection: {said}",
+            state="nothing was changed",
+            hint="check the environment's user, its password or token, and the TLS settings",
+            data=data,
+        )
+    if state == "42501":
+        return SecurityError(
+            f"{at}: {said}",
+            state="the statement was rolled back",
+            hint="the user needs CREATE on the database and rights on schema hgaurora",
+            data=data,
+        )
+    if state == "25006":
+        return StateError(
+            f"{at} takes no writes: {said}",
+            state="nothing was changed",
+            hint="name the writer endpoint, not a reader; after a failover try again",
+            data=data,
+        )
+    return RemoteError(f"{at}: {said}", hint="see that the server runs and answers, then try again", data=data)

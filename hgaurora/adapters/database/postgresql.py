@@ -1,0 +1,507 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The :class:`~hgaurora.ports.Database` on PostgreSQL: ledger, lock and version table of one environment.
+
+psycopg is imported at the first connection. One connection, in autocommit; a statement is one look at the
+database, several that belong together are in a transaction.
+"""
+
+from __future__ import annotations
+
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import DriftError, SecurityError, StateError
+from ...core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Script, State, StepRow
+from ...ports import Connection, NewDeployment
+from . import carry, ledger, ledger_sql
+from .connection import opened, translated, where
+
+if TYPE_CHECKING:
+    import psycopg
+
+#: the parent names nothing without its schema, so its own search path holds the catalogue alone
+_SEARCH_PATH = "pg_catalog, pg_temp"
+
+
+class PostgresDatabase:
+    """One environment's database.
+
+    :param environment: the name it has in the settings; the ledger remembers it.
+    :param lock_timeout: seconds that a ledger write waits for a lock.
+    :param statement_timeout: seconds for one statement of the ledger.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        environment: str,
+        lock_timeout: float = 10.0,
+        statement_timeout: float = 60.0,
+    ) -> None:
+        self.connection = connection
+        self.environment = environment
+        self._settings = {
+            "search_path": _SEARCH_PATH,
+            "lock_timeout": f"{round(lock_timeout * 1000)}ms",
+            "statement_timeout": f"{round(statement_timeout * 1000)}ms",
+            "idle_in_transaction_session_timeout": "60s",
+        }
+        self._open: psycopg.Connection[Any] | None = None
+        self._locked = False
+
+    def facts(self) -> dict[str, object]:
+        """Server facts: ``product``, ``version``, ``database``, ``user``, ``host``, ``read_only``."""
+        row = self._one(
+            "SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_database()::text,"
+            " session_user::text, pg_catalog.pg_is_in_recovery()"
+            " OR pg_catalog.current_setting('default_transaction_read_only')::boolean"
+        )
+        return {
+            "product": "PostgreSQL",
+            "version": row[0],
+            "database": row[1],
+            "user": row[2],
+            "host": self.connection.parameters.get("host", ""),
+            "read_only": row[3],
+        }
+
+    def state(self) -> State:
+        """Everything :class:`State` holds, in two round trips once connected.
+
+        :raises StateError: the ledger is newer than this program.
+        :raises SecurityError: somebody else could put code in front of the ledger or the version table.
+        """
+        ledgered, versioned, distrust, held = self._one(ledger_sql.PROBE, self._names())
+        if distrust:
+            raise SecurityError(
+                f"{self.environment}: {distrust[0]}",
+                state="nothing was changed",
+                hint="the schema, the version table and schema hgaurora must belong to the user of this environment, "
+                "without triggers, rules or row security",
+                data={"findings": list(distrust)},
+            )
+        holder = None if held is None else LockHolder(pid=held[0], application=held[1] or "", since=_since(held[2]))
+        if not ledgered:
+            versions, moment = self._versions() if versioned else None, None
+            (moment,) = self._one("SELECT pg_catalog.clock_timestamp()")
+            return State(read=moment, versions=versions, lock=holder)
+        text = self._fill(ledger_sql.STATE if versioned else _without_versions(ledger_sql.STATE))
+        row = self._one(text)
+        self._known(row[1])
+        rows = {one["id"]: ledger.deployment(one) for one in row[13] or ()}
+        applied = (ledger.applied(one) for one in row[14] or ())
+        return State(
+            read=row[0],
+            ledger=row[1],
+            environment=row[2],
+            uuid=row[3],
+            epoch=row[4],
+            node=row[5],
+            branch=row[6],
+            since=row[7],
+            versions=tuple(row[12] or ()) if versioned else None,
+            recorded=tuple(row[8]),
+            applied={one.revision: one for one in applied},
+            last=max(rows.values(), key=lambda one: one.number, default=None),
+            open=next((one for one in rows.values() if one.outcome is Outcome.RUNNING), None),
+            deployed_by=row[9],
+            half={(one[0], one[1]): one[2] for one in row[11] or ()},
+            lock=holder,
+            undelivered=row[10],
+        )
+
+    def begin(
+        self,
+        new: NewDeployment,
+        *,
+        base_epoch: str | None,
+        scripts: Iterable[Script],
+        resume: str | None = None,
+        supersede: str | None = None,
+    ) -> tuple[Deployment, str]:
+        """Open a deployment, or take an interrupted one up again, and draw a new epoch.
+
+        :raises StateError: nobody holds the lock; the epoch is not ``base_epoch``; an interrupted deployment is
+            neither resumed nor superseded; the ledger belongs to another environment or a newer program.
+        """
+        with self._transaction() as cursor:
+            if cursor.execute(ledger_sql.HOLDER).fetchone() is None:
+                raise StateError(
+                    f"{self.environment} is not locked, so nothing may begin",
+                    state="nothing was changed",
+                    hint="try again",
+                )
+            self._make(cursor, base_epoch)
+            row = cursor.execute(
+                "SELECT name, epoch::text, ledger_version FROM hgaurora.environment FOR UPDATE"
+            ).fetchone()
+            assert row is not None
+            self._known(row[2])
+            if row[0] != self.environment:
+                raise StateError(
+                    f"the ledger in {where(self.connection)} is that of {row[0]}, not of {self.environment}",
+                    state="nothing was changed",
+                    hint="two environments must not share a database; a copied one is taken over by a restore",
+                )
+            if base_epoch is not None and row[1] != base_epoch:
+                raise StateError(
+                    f"{self.environment} was changed by another run since this plan was made",
+                    state="nothing was changed",
+                    hint="run it again; it plans anew",
+                )
+            begun = self._row(cursor, new, resume, supersede)
+            epoch = str(uuid.uuid4())
+            cursor.execute("UPDATE hgaurora.environment SET epoch = %s", (epoch,))
+            what = {"plan": dict(new.plan), "node": begun.node, "heads_before": list(new.heads_before)}
+            who = {"user": new.user, "pusher": new.pusher, "host": new.host, "pid": new.pid}
+            kind = "deployment-resumed" if resume else "deployment-started"
+            seq = _append(cursor, begun.id, kind, {**what, **who, "kind": new.kind.value, "tool": new.tool_version})
+            contents = {script.raw: zlib.compress(script.content) for script in scripts}
+            if contents:
+                cursor.execute(
+                    "INSERT INTO hgaurora.script (hash, content, event)"
+                    " SELECT s.hash, s.content, %s FROM ROWS FROM (pg_catalog.unnest(%s::text[]),"
+                    " pg_catalog.unnest(%s::bytea[])) AS s(hash, content)"
+                    " ON CONFLICT (hash) DO NOTHING",
+                    (seq, list(contents), list(contents.values())),
+                )
+        return begun, epoch
+
+    def _make(self, cursor: psycopg.Cursor[Any], base_epoch: str | None) -> None:
+        """Make the ledger where there is none."""
+        there = cursor.execute("SELECT pg_catalog.to_regclass('hgaurora.environment') IS NOT NULL").fetchone()
+        assert there is not None
+        if there[0]:
+            if base_epoch is None and cursor.execute("SELECT 1 FROM hgaurora.environment").fetchone():
+                raise StateError(
+                    f"{self.environment} got a ledger since this plan was made",
+                    state="nothing was changed",
+                    hint="run it again; it plans anew",
+                )
+            return
+        if base_epoch is not None:
+            raise StateError(
+                f"{self.environment} lost its ledger since this plan was made",
+                state="nothing was changed",
+                hint="schema hgaurora was dropped; restore a snapshot that holds it",
+            )
+        cursor.execute(ledger_sql.CREATE)
+        values = {"uuid": uuid.uuid4(), "name": self.environment, "epoch": uuid.uuid4()}
+        cursor.execute(ledger_sql.CREATE_ENVIRONMENT, {**values, "ledger_version": ledger_sql.LEDGER_VERSION})
+        made = {"environment": self.environment, "uuid": str(values["uuid"]), "version": ledger_sql.LEDGER_VERSION}
+        _append(cursor, None, "ledger-created", made)
+
+    def _row(
+        self, cursor: psycopg.Cursor[Any], new: NewDeployment, resume: str | None, supersede: str | None
+    ) -> Deployment:
+        """The deployment's row: a new one, or the interrupted one with who runs it now."""
+        found = cursor.execute("SELECT id FROM hgaurora.deployment WHERE outcome = 'running'").fetchone()
+        running = found[0] if found else None
+        if running != (resume or supersede):
+            raise StateError(
+                f"{self.environment}: {running or 'no deployment'} is open, {resume or supersede or 'none'} was expected",
+                state="nothing was changed",
+                hint="run it again; it plans anew",
+            )
+        if supersede:
+            cursor.execute(
+                "UPDATE hgaurora.deployment SET outcome = 'superseded', ended = pg_catalog.clock_timestamp()"
+                " WHERE id = %s",
+                (supersede,),
+            )
+            _append(cursor, supersede, "deployment-superseded", {})
+        target = new.target
+        if resume:
+            cursor.execute(
+                "UPDATE hgaurora.deployment SET host = %s, pid = %s, tool_version = %s, plan = %s WHERE id = %s",
+                (new.host, new.pid, new.tool_version, ledger.canonical(new.plan), resume),
+            )
+            wanted = resume
+        else:
+            number = cursor.execute("SELECT COALESCE(max(number), 0) + 1 FROM hgaurora.deployment").fetchone()
+            assert number is not None
+            wanted = f"{self.environment}-{number[0]}"
+            values = {
+                "id": wanted,
+                "number": number[0],
+                "kind": new.kind.value,
+                "way": new.way.value if new.way else None,
+                "outcome": Outcome.RUNNING.value,
+                "node": target.node if target else "",
+                "branch": target.branch if target else "",
+                "phase": target.phase if target else "",
+                "author": target.author if target else "",
+                "description": target.description if target else "",
+                "tags": list(target.tags) if target else [],
+                "change_request": new.change_request,
+                "from_node": new.from_node,
+                "from_branch": new.from_branch,
+                "heads_before": list(new.heads_before),
+                "asked_by": new.user,
+                "pusher": new.pusher,
+                "host": new.host,
+                "pid": new.pid,
+                "tool_version": new.tool_version,
+                "reverts": list(new.reverts),
+                "plan": ledger.canonical(new.plan),
+            }
+            from . import carry
+
+            # PostgreSQL reads the word as the transaction's time
+            carry.insert(cursor, "deployment", {**values, "started": "now"})
+        return self._deployments(cursor, "WHERE id = %s", (wanted,))[0]
+
+    def event(self, deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
+        """Append one event to the hash chain; returns its sequence number."""
+        row = self._one(
+            ledger_sql.APPEND, {"deployment": deployment, "kind": kind, "payload": ledger.canonical(payload)}
+        )
+        return int(row[0])
+
+    def events(self, *, deployment: str | None = None, after: int = 0) -> list[dict[str, object]]:
+        """Events in order: ``seq``, ``at`` (ISO 8601, UTC), ``deployment``, ``kind``, ``payload``, ``hash``, ``carried``."""
+        return [
+            ledger.event(row)
+            for row in self._dicts(
+                "SELECT * FROM hgaurora.event WHERE seq > %s AND (%s::text IS NULL OR deployment = %s) ORDER BY seq",
+                (after, deployment, deployment),
+            )
+        ]
+
+    def undelivered(self, limit: int = 1000) -> list[dict[str, object]]:
+        """Events the journal does not have yet, oldest first; same shape as :meth:`events`, with ``environment``."""
+        return [
+            {**ledger.event(row), "environment": self.environment}
+            for row in self._dicts(
+                "SELECT * FROM hgaurora.event WHERE delivered_at IS NULL ORDER BY seq LIMIT %s", (limit,)
+            )
+        ]
+
+    def mark_delivered(self, upto: int) -> None:
+        """The journal has every event up to this sequence number."""
+        self._run(
+            "UPDATE hgaurora.event SET delivered_at = pg_catalog.clock_timestamp()"
+            " WHERE delivered_at IS NULL AND seq <= %s",
+            (upto,),
+        )
+
+    def finish(
+        self,
+        deployment: str,
+        *,
+        epoch: str,
+        ok: bool,
+        heads_after: Sequence[str],
+        target: Changeset | None,
+        error: str | None = None,
+    ) -> None:
+        """Close a deployment. With ``ok`` the environment is from now on at ``target``.
+
+        :raises StateError: the epoch is another one, or the deployment is closed already.
+        """
+        outcome = (Outcome.OK if ok else Outcome.FAILED).value
+        with self._transaction() as cursor:
+            moved = cursor.execute(
+                "UPDATE hgaurora.environment SET (node, branch, deployed_by, since) = (SELECT"
+                " CASE WHEN %(ok)s THEN %(node)s ELSE node END, CASE WHEN %(ok)s THEN %(branch)s ELSE branch END,"
+                " CASE WHEN %(ok)s THEN %(id)s ELSE deployed_by END,"
+                " CASE WHEN %(ok)s THEN pg_catalog.clock_timestamp() ELSE since END) WHERE epoch = %(epoch)s::uuid",
+                {
+                    "ok": ok,
+                    "node": target.node if target else None,
+                    "branch": target.branch if target else None,
+                    "id": deployment,
+                    "epoch": epoch,
+                },
+            ).rowcount
+            closed = cursor.execute(
+                "UPDATE hgaurora.deployment SET outcome = %s, ended = pg_catalog.clock_timestamp(), heads_after = %s,"
+                " error = %s WHERE id = %s AND outcome = 'running'",
+                (outcome, list(heads_after), error, deployment),
+            ).rowcount
+            if (moved, closed) != (1, 1):
+                raise StateError(
+                    f"{deployment} cannot be closed: another run has taken {self.environment} over",
+                    state="what this run committed stands, recorded under its id",
+                    hint="look at the log of the environment",
+                )
+            what = {"outcome": outcome, "heads_after": list(heads_after), "error": error}
+            _append(cursor, deployment, "deployment-finished", {**what, "node": target.node if target else None})
+
+    def deployments(self, *, limit: int | None = None) -> list[Deployment]:
+        """Newest first."""
+        with self._reading() as cursor:
+            return self._deployments(cursor, "ORDER BY number DESC LIMIT %s", (limit,))
+
+    def steps(self, deployments: Sequence[str]) -> list[StepRow]:
+        """The committed migrations of some deployments, in order."""
+        text = "SELECT * FROM hgaurora.step WHERE deployment = ANY(%s) ORDER BY id"
+        return [ledger.step(row) for row in self._dicts(text, (list(deployments),))]
+
+    def scripts(self, raws: Sequence[str]) -> dict[str, bytes]:
+        """Script contents by raw hash; a missing one is absent from the answer."""
+        text = "SELECT hash, content FROM hgaurora.script WHERE hash = ANY(%s)"
+        return {row["hash"]: zlib.decompress(row["content"]) for row in self._dicts(text, (list(raws),))}
+
+    def applied_as_of(self, deployment: str, *, inclusive: bool) -> dict[str, Applied]:
+        """The applied set as it was before a deployment's first step, or after its last (``inclusive``).
+
+        :raises StateError: no such deployment.
+        """
+        first, last = self._one(
+            "SELECT min(seq), max(seq) FROM hgaurora.event WHERE deployment = %s AND kind <> 'rebased'", (deployment,)
+        )
+        if first is None:
+            raise StateError(f"{self.environment} has no deployment {deployment}", hint="the log lists them")
+        rebases = self._dicts("SELECT seq, payload::json #>> '{snapshot,seq}' AS base FROM hgaurora.event WHERE kind = 'rebased'")
+        spans = ledger.spans([(row["seq"], int(row["base"])) for row in rebases], last if inclusive else first - 1)
+        with self._reading() as cursor:
+            cursor.execute(
+                ledger_sql.APPLIED_IN, {"after": [one[0] for one in spans], "upto": [one[1] for one in spans]}
+            )
+            return {one.revision: one for one in map(ledger.applied, cursor)}
+
+    def tip(self) -> int:
+        """Sequence number of the newest event. In a copy that was not rebased yet: the end of what it shares with live."""
+        return int(self._one("SELECT tip_seq FROM hgaurora.environment")[0])
+
+    def export_after(self, seq: int) -> dict[str, object]:
+        """Every ledger row younger than an event, for :meth:`rebase` of a restored copy. JSON-safe."""
+        from . import carry
+
+        with self._transaction(one_look=True) as cursor:
+            return carry.export(cursor, seq)
+
+    def rebase(self, rows: Mapping[str, object], *, deployment: str, node: str | None, branch: str | None) -> str:
+        """Make a restored copy's ledger fit to serve, in one transaction; returns the new epoch.
+
+        :raises StateError: the rows do not continue this ledger's chain.
+        """
+        from . import carry
+
+        with self._transaction() as cursor:
+            return carry.rebase(cursor, rows, deployment=deployment, node=node, branch=branch)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the ledger: the chain, and the projections against the events. Empty: nothing."""
+        from . import carry
+
+        with self._transaction(one_look=True) as cursor:
+            return carry.verify(cursor)
+
+    def holder(self) -> LockHolder | None:
+        """Who holds the lock, or None."""
+        rows = self._dicts(ledger_sql.HOLDER)
+        if not rows:
+            return None
+        return LockHolder(pid=rows[0]["pid"], application=rows[0]["application_name"] or "", since=rows[0]["backend_start"])
+
+    def acquire(self) -> bool:
+        """Take the lock on this connection; False where it is held."""
+        self._locked = bool(self._one(ledger_sql.TRY_LOCK)[0]) or self._locked
+        return self._locked
+
+    def gone(self, pid: int, *, terminate: bool = False) -> bool:
+        """True where a server session has ended; with ``terminate`` it is told to."""
+        if terminate:
+            self._one("SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))
+        return not self._one("SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity WHERE pid = %s", (pid,))[0]
+
+    def close(self) -> None:
+        """Close the connection; a lock taken by :meth:`acquire` goes with it."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+        self._locked = False
+
+    def _names(self) -> dict[str, str]:
+        schema, table = self.connection.schema, self.connection.version_table
+        return {"schema": schema, "version_table": table, "versions": ledger.quoted(schema, table)}
+
+    def _fill(self, text: str) -> str:
+        return ledger.compose(text, schema=self.connection.schema, version_table=self.connection.version_table)
+
+    def _versions(self) -> tuple[str, ...]:
+        with self._reading() as cursor:
+            return tuple(row[0] for row in cursor.execute(self._fill(ledger_sql.VERSIONS)))
+
+    def _known(self, version: int) -> None:
+        if version > ledger_sql.LEDGER_VERSION:
+            raise StateError(
+                f"the ledger of {self.environment} has version {version}, this program knows {ledger_sql.LEDGER_VERSION}",
+                state="nothing was changed",
+                hint="use the newer hgaurora that wrote it",
+            )
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        """The connection, made at first use, and made again where the server ended it and nothing hung on it."""
+        if self._open is not None and (self._open.closed or self._open.broken):
+            if self._locked:
+                raise DriftError(
+                    f"the connection that held the lock of {self.environment} is gone",
+                    state="the lock went with it; nothing more was changed",
+                    hint="run it again",
+                )
+            self._open = None
+        if self._open is None:
+            name = f"hgaurora {self.environment}"
+            self._open = opened(self.connection, application=name, settings=self._settings)
+        return self._open
+
+    @contextmanager
+    def _reading(self) -> Iterator[psycopg.Cursor[Any]]:
+        with translated(self.connection), self._connected().cursor() as cursor:
+            yield cursor
+
+    @contextmanager
+    def _transaction(self, *, one_look: bool = False) -> Iterator[psycopg.Cursor[Any]]:
+        """A transaction; with ``one_look`` all its statements see the same state of the database."""
+        connection = self._connected()
+        with translated(self.connection), connection.transaction(), connection.cursor() as cursor:
+            if one_look:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            yield cursor
+
+    def _run(self, text: str, values: Any = None) -> None:
+        with self._reading() as cursor:
+            cursor.execute(text, values)
+
+    def _one(self, text: str, values: Any = None) -> Sequence[Any]:
+        with self._reading() as cursor:
+            row = cursor.execute(text, values).fetchone()
+        if row is None:
+            raise StateError(f"the ledger of {self.environment} has lost its environment row")
+        return row
+
+    def _dicts(self, text: str, values: Any = None) -> list[dict[str, Any]]:
+        from psycopg.rows import dict_row
+
+        with translated(self.connection), self._connected().cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(text, values).fetchall()
+
+    @staticmethod
+    def _deployments(cursor: psycopg.Cursor[Any], rest: str, values: Sequence[object]) -> list[Deployment]:
+        cursor.execute("SELECT pg_catalog.row_to_json(d) FROM hgaurora.deployment d " + rest, values)
+        return [ledger.deployment(row[0]) for row in cursor]
+
+
+def _append(cursor: psycopg.Cursor[Any], deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
+    values = {"deployment": deployment, "kind": kind, "payload": ledger.canonical(payload)}
+    row = cursor.execute(ledger_sql.APPEND, values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _since(value: Any) -> Any:
+    return ledger.instant(value)
+
+
+def _without_versions(text: str) -> str:
+    """The statement for a database that has no version table."""
+    head, rest = text.split("    (SELECT pg_catalog.array_agg(version_num", 1)
+    return head + "    NULL" + rest[rest.index(",\n") :]

@@ -1,0 +1,463 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The parent's side of a migration child: starts it without anything of ours in reach, asks it, ends it.
+
+The child dies with the thread that started it (PR_SET_PDEATHSIG), so :meth:`ChildMigrator.start` belongs on the main thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...core.errors import (
+    ConfigError,
+    HgAuroraError,
+    Interrupted,
+    MigrationFailed,
+    RemoteError,
+    SecurityError,
+)
+from ...core.identity import NORMAL_VERSION
+from ...core.model import StepResult
+from ...core.steps import Migrate
+from ...ports import Job
+from ..database import connection as database
+from ..database import ledger
+from .materialise import Folder
+
+_CHILD = Path(__file__).with_name("child.py")
+
+#: what of our environment a script may see
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
+
+#: Alembic's set-up where a project's env.py reads one; the main section is filled in the child
+_INI = b"""[alembic]
+[loggers]
+keys = root
+[handlers]
+keys = console
+[formatters]
+keys = generic
+[logger_root]
+level = WARNING
+handlers = console
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+formatter = generic
+[formatter_generic]
+format = %(levelname)-5.5s [%(name)s] %(message)s
+"""
+
+#: seconds for an idle child to end by itself, and for the server to notice a dead client
+POLITE = 5.0
+SERVER = 15.0
+
+OnEvent = Callable[[Mapping[str, object]], None]
+
+
+class ChildMigrator:
+    """The :class:`~hgaurora.ports.Migrator`."""
+
+    def start(self, job: Job, *, on_event: OnEvent | None = None) -> ChildSession:
+        """Start a child; it imports, connects and reads scripts while the caller goes on.
+
+        :raises ConfigError: the interpreter cannot be started.
+        :raises InputError: a path of the job would leave its folder.
+        """
+        _unreadable()
+        return ChildSession(job, on_event)
+
+
+def _unreadable() -> None:
+    """What this process holds is not for a child of the same user: /proc/PID/environ and mem are closed (prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
+
+
+class _Output:
+    """What the scripts print: the first bytes are kept, the rest is counted."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._kept = bytearray()
+        self._dropped = 0
+
+    def take(self, data: bytes) -> None:
+        room = self._limit - len(self._kept)
+        self._kept += data[:room]
+        self._dropped += max(0, len(data) - room)
+
+    def __str__(self) -> str:
+        text = self._kept.decode(errors="replace")
+        return text + f"\n({self._dropped} more bytes of output were dropped)" if self._dropped else text
+
+
+class ChildSession:
+    """The :class:`~hgaurora.ports.MigrationSession`: one child, from start to :meth:`close`."""
+
+    def __init__(self, job: Job, on_event: OnEvent | None) -> None:
+        self._job = job
+        self._on_event = on_event
+        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._output = _Output(job.output_limit)
+        self._sending = threading.Lock()
+        self._backend: int | None = None
+        self._busy = self._closed = False
+        self._folder = Folder()
+        try:
+            self._socket, self._process = self._spawn()
+        except BaseException:
+            self._folder.remove()
+            raise
+        self._reader = threading.Thread(target=self._read, name="hgaurora-child", daemon=True)
+        self._reader.start()
+        try:
+            self._lay_down()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The child's process id, which is its process group's too."""
+        return self._process.pid
+
+    @property
+    def backend(self) -> int | None:
+        """The server session that holds the lock, once it does."""
+        return self._backend
+
+    @property
+    def output(self) -> str:
+        """What the scripts printed so far, up to the limit."""
+        return str(self._output)
+
+    def _spawn(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+        ours, theirs = socket.socketpair()
+        python = self._job.python or sys.executable
+        try:
+            with theirs:
+                process = subprocess.Popen(
+                    [python, "-I", str(_CHILD), str(theirs.fileno()), str(os.getpid())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                    cwd=self._folder.path,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            ours.close()
+            raise ConfigError(
+                f"cannot start {python}: {error.strerror}",
+                state="nothing was run",
+                hint="python in [project] of hgaurora.toml names the interpreter that migrations run on",
+            ) from error
+        return ours, process
+
+    def _lay_down(self) -> None:
+        """Write the files while the child imports, then hand it the job."""
+        job, connection = self._job, self._job.connection
+        self._folder.write("target", job.target)
+        self._folder.write("recorded", job.recorded)
+        self._folder.write("code", job.code)
+        (self._folder.path / "alembic.ini").write_bytes(_INI)
+        parameters = {**database.KEEPALIVES, "connect_timeout": "10", **connection.parameters}
+        parameters["application_name"] = f"hgaurora {job.environment}"
+        settings = {
+            **database.SESSION,
+            "search_path": f"{ledger.quoted(connection.schema)}, pg_temp",
+            "lock_timeout": f"{round(job.lock_timeout * 1000)}ms",
+            "statement_timeout": f"{round(job.statement_timeout * 1000)}ms",
+            "idle_in_transaction_session_timeout": "0",
+        }
+        # the server's zone is the database's own: scripts may rely on it
+        del settings["TimeZone"]
+        self._send(
+            {
+                "do": "job",
+                "folder": str(self._folder.path),
+                "parameters": parameters,
+                "secret": True,
+                "settings": settings,
+                "since_14": dict(database.SINCE_14),
+                "version_table": connection.version_table,
+                "version_table_schema": connection.schema,
+                "version_locations": list(job.version_locations),
+                "recorded": bool(job.recorded),
+                "env": job.env,
+                "paths": list(job.paths),
+                "imports": list(job.imports),
+                "options": {"sqlalchemy.url": "{url}", **job.options},
+                "trace": job.trace,
+                "ledger": ledger.child_statements(connection.schema, connection.version_table),
+            }
+        )
+
+    # -- what is asked
+
+    def lock(self) -> bool:
+        """Try to take the environment's lock (never waits); False where somebody else holds it.
+
+        :raises SecurityError: somebody else could put code in front of the ledger or the version table.
+        :raises ConfigError: the child lacks a module, or env.py does not do as it must.
+        :raises RemoteError: the database did not answer the child.
+        """
+        answer = self._ask({"do": "lock"}, "locked")
+        if answer["distrust"]:
+            raise SecurityError(
+                f"{self._job.environment}: {answer['distrust']}",
+                state="nothing was changed",
+                hint="the schema, the version table and schema hgaurora must belong to the user of this environment",
+            )
+        self._backend = answer["pid"]
+        return bool(answer["held"])
+
+    def begin(self, *, deployment: str, epoch: str) -> None:
+        """Tell the child which deployment and epoch its ledger rows belong to."""
+        self._ask({"do": "begin", "deployment": deployment, "epoch": epoch}, "begun")
+
+    def run(self, step: Migrate, *, ordinal: int, snapshot: str | None) -> StepResult:
+        """Run one migration and commit it with its ledger rows.
+
+        :raises MigrationFailed: it raised, or broke a rule; ``data`` has ``what``, and ``sqlstate``, ``statement``,
+            ``file``, ``line`` where they are known. After it the session can run the step again.
+        :raises Interrupted: the child or its connection died; what was committed is known only from the ledger.
+        """
+        payload = {
+            "revision": step.revision,
+            "direction": step.direction.value,
+            "path": step.path,
+            "message": step.message.replace("\0", ""),
+            "parents": list(step.parents),
+            "depends_on": list(step.depends_on),
+            "branch_labels": list(step.branch_labels),
+            "raw": step.raw,
+            "normal": step.normal,
+            "normal_version": NORMAL_VERSION,
+            "irreversible": step.irreversible,
+            "node": step.node,
+            "ordinal": ordinal,
+            "snapshot": snapshot,
+        }
+        started = time.monotonic()
+        request = {"do": "run", "step": payload, "recorded": step.recorded}
+        answer = self._ask(request, "done", step=step, limit=self._job.wall_clock)
+        return StepResult(
+            seconds=time.monotonic() - started,
+            versions=tuple(answer["versions"]),
+            statements=answer["statements"],
+            replayed=answer["replayed"],
+            notes=tuple(answer["notes"]),
+        )
+
+    def close(self) -> None:
+        """End the child and its group; waits until its server session is gone. Can be asked twice."""
+        if self._closed:
+            return
+        self._closed = True
+        polite = not self._busy and self._farewell()
+        with contextlib.suppress(ProcessLookupError):
+            # before the leader is reaped, so that the number cannot be anybody else's
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join()
+        self._socket.close()
+        for stream in (self._process.stdout, self._process.stderr):
+            assert stream is not None
+            stream.close()
+        self._folder.remove()
+        if not polite and self._backend is not None:
+            self._await_server(self._backend)
+
+    def __enter__(self) -> ChildSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _farewell(self) -> bool:
+        """Ask it to end; True where it did, its session closed."""
+        if self._process.poll() is not None:
+            return False
+        with contextlib.suppress(Interrupted):
+            self._send({"do": "close"})
+            deadline = time.monotonic() + POLITE
+            while (left := deadline - time.monotonic()) > 0:
+                try:
+                    told = self._answers.get(timeout=left)["is"]
+                except queue.Empty:
+                    return False
+                if told == "final":
+                    return True
+                if told == "died":
+                    return False
+        return False
+
+    def _await_server(self, backend: int) -> None:
+        """A dead client's statement may run on; nobody reads the schema before that has ended."""
+        watch = database.opened(
+            self._job.connection, application=f"hgaurora {self._job.environment}", settings={"search_path": "pg_catalog"}
+        )
+        with database.translated(self._job.connection), watch:
+            begun = time.monotonic()
+            told = False
+            while watch.execute("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = %s", (backend,)).fetchone():
+                waited = time.monotonic() - begun
+                if waited > 2 * SERVER:
+                    raise RemoteError(
+                        f"server process {backend} of {self._job.environment} does not end",
+                        state="it still holds the environment's lock",
+                        hint=f"SELECT pg_terminate_backend({backend}); then run again",
+                    )
+                if waited > SERVER and not told:
+                    watch.execute("SELECT pg_catalog.pg_terminate_backend(%s)", (backend,))
+                    told = True
+                time.sleep(0.02)
+
+    # -- the wire
+
+    def _send(self, message: Mapping[str, object]) -> None:
+        data = json.dumps(message).encode() + b"\n"
+        try:
+            with self._sending:
+                self._socket.sendall(data)
+        except OSError as error:
+            raise self._died() from error
+
+    def _ask(
+        self, request: Mapping[str, object], wanted: str, *, step: Migrate | None = None, limit: float = 0.0
+    ) -> dict[str, Any]:
+        if self._closed:
+            raise self._died()
+        self._busy = True
+        try:
+            self._send(request)
+            answer = self._answers.get(timeout=limit or None)
+        except queue.Empty:
+            self.close()
+            raise MigrationFailed(
+                f"{step.name if step else 'the child'} ran longer than {limit:g} s and was stopped",
+                state="its transaction was rolled back",
+                hint="migration-timeout in hgaurora.toml is how long one migration may take",
+                data={"what": "wall-clock"},
+            ) from None
+        if answer["is"] in ("died", "final", "unknown"):
+            raise self._died(answer)
+        self._busy = False
+        if answer["is"] != wanted:
+            raise self._error(answer, step)
+        return answer
+
+    def _read(self) -> None:
+        """Take in everything the child sends, until it hangs up: answers, questions, output."""
+        stdout, stderr = self._process.stdout, self._process.stderr
+        assert stdout is not None
+        assert stderr is not None
+        buffer = bytearray()
+        with selectors.DefaultSelector() as selector:
+            for source in (self._socket, stdout, stderr):
+                selector.register(source, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select():
+                    if key.fileobj is self._socket:
+                        try:
+                            data = self._socket.recv(1 << 16)
+                        except OSError:
+                            data = b""
+                        if not data:
+                            self._drain(stdout.fileno(), stderr.fileno())
+                            self._answers.put({"is": "died"})
+                            return
+                        buffer += data
+                        if b"\n" in data:
+                            *lines, rest = bytes(buffer).split(b"\n")
+                            buffer = bytearray(rest)
+                            for line in lines:
+                                self._told(json.loads(line))
+                    elif data := os.read(key.fd, 1 << 16):
+                        self._output.take(data)
+                    else:
+                        selector.unregister(key.fileobj)
+
+    def _drain(self, *fds: int) -> None:
+        """What is left in the pipes; a process that a script left behind may hold them open."""
+        for fd in fds:
+            os.set_blocking(fd, False)
+            with contextlib.suppress(BlockingIOError):
+                while data := os.read(fd, 1 << 16):
+                    self._output.take(data)
+
+    def _told(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(Interrupted):
+            if message["is"] == "password":
+                self._send({"do": "password", "password": self._job.connection.password()})
+                return
+            if message["is"] == "trace":
+                if self._on_event is not None:
+                    self._on_event(message)
+                self._send({"do": "go"})
+                return
+        if self._on_event is not None:
+            self._on_event(message)
+        self._answers.put(message)
+
+    # -- errors
+
+    def _died(self, answer: Mapping[str, Any] | None = None) -> HgAuroraError:
+        said = (answer or {}).get("message")
+        lost = "lost its connection to the database" if said else "ended without its last word"
+        if not self._closed:
+            self._busy = True
+        error = Interrupted(
+            f"the process that runs the migrations of {self._job.environment} {lost}",
+            state="whether its last migration was committed is known from the ledger",
+            hint="run the same command again; it goes on from what the ledger says",
+            data={"said": said, "output": self.output[-2000:]},
+        )
+        return error
+
+    def _error(self, answer: Mapping[str, Any], step: Migrate | None) -> HgAuroraError:
+        """A child's ``failed`` in our words."""
+        message, what = str(answer["message"]).strip(), answer.get("what", "failed")
+        keys = ("what", "sqlstate", "detail", "statement", "file", "line", "source")
+        data = {key: answer[key] for key in keys if answer.get(key)}
+        data["output"] = self.output[-2000:]
+        hint = answer.get("hint") or None
+        if answer.get("fatal") and what in ("missing", "import", "env"):
+            return ConfigError(message, state="nothing was run", hint=hint, data=data)
+        if what == "connection":
+            found = database.refusal(message, answer.get("sqlstate"), self._job.connection)
+            found.data.update(data)
+            return found
+        if answer.get("fatal") and what == "failed" and step is not None:
+            return self._died(answer)
+        name = step.name if step else self._job.environment
+        place = f" ({answer['file']}, line {answer['line']})" if answer.get("line") else ""
+        half = answer.get("half") or 0
+        return MigrationFailed(
+            f"{name}{place}: {message}",
+            state=f"{half} statement{'s' if half != 1 else ''} of it stand, the rest was rolled back"
+            if half
+            else "its transaction was rolled back",
+            hint=hint,
+            data={**data, "revision": step.revision if step else None},
+        )
