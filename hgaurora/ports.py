@@ -213,8 +213,10 @@ class Job:
     options: Mapping[str, str] = field(default_factory=dict)
     lock_timeout: float = 2.0  # seconds
     statement_timeout: float = 0.0  # seconds; 0: none
-    wall_clock: float = 0.0  # seconds for the whole child; 0: none
+    wall_clock: float = 0.0  # seconds one migration may take; 0: no limit
     output_limit: int = 1 << 20  # bytes of stdout and stderr kept
+    #: the child reports before and after each thing it sends, and waits until ``on_event`` returned; for tests
+    trace: bool = False
 
 
 class MigrationSession(Protocol):
