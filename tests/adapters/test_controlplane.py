@@ -24,6 +24,7 @@ import psycopg
 import pytest
 
 from hgaurora.adapters.database import maintenance
+from hgaurora.adapters.database.ledger_sql import LOCK_KEY
 from hgaurora.adapters.local import dump
 from hgaurora.adapters.local.cluster import LocalCluster
 from hgaurora.adapters.local.dump import DumpSnapshots
@@ -250,7 +251,7 @@ def test_closing_ends_sessions_of_others_only(plane: Plane) -> None:
         connect(live, application_name="hgaurora dev") as idle,
         connect(live, application_name="shop") as shop,
     ):
-        assert ours.execute("select pg_try_advisory_lock(%s)", [maintenance.LOCK_KEY]).fetchone() == (True,)
+        assert ours.execute("select pg_try_advisory_lock(%s)", [LOCK_KEY]).fetchone() == (True,)
         control.restore_close(deployment="dev-2")
         control.restore_close(deployment="dev-2")
         for session in (shop, idle):

@@ -7,22 +7,20 @@ Spoken through a maintenance database (``postgres``), because a database cannot 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, LiteralString
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from ...core.errors import RemoteError, StateError
+from ...core.errors import RemoteError, SecurityError, StateError
 from ...ports import Connection
-
-#: the environment's advisory lock, one in each database
-LOCK_KEY = int.from_bytes(hashlib.sha256(b"hgaurora").digest()[:8], "big", signed=True)
+from .connection import opened, translated
+from .ledger_sql import LOCK_KEY
 
 #: the database that every server has for such connections
 DATABASE = "postgres"
@@ -38,9 +36,7 @@ def from_url(url: str, *, schema: str = "public", version_table: str = "alembic_
     """A connection from libpq's URL or keywords; a password in it is kept out of the parameters."""
     parameters = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
     password = parameters.pop("password", None)
-    return Connection(
-        parameters=parameters, schema=schema, version_table=version_table, password=lambda: password
-    )
+    return Connection(parameters=parameters, schema=schema, version_table=version_table, password=lambda: password)
 
 
 @dataclass(frozen=True)
@@ -229,37 +225,32 @@ def connect(connection: Connection, *databases: str) -> Iterator[Server]:
     takes it; ``postgres`` where none is named.
 
     :raises RemoteError: none answers, or a statement fails.
+    :raises SecurityError: identity, TLS or missing rights.
     :raises StateError: a database is in use, so that it cannot be renamed or copied.
     """
-    try:
-        with _open(connection, databases or (DATABASE,)) as opened:
-            yield Server(opened)
-    except psycopg.errors.ObjectInUse as err:
-        raise StateError(f"the database is in use: {_first(err)}", hint="ask again in a moment") from err
-    except psycopg.Error as err:
-        raise RemoteError(f"PostgreSQL: {_first(err)}", data={"sqlstate": err.sqlstate}) from err
+    with translated(connection):
+        try:
+            with _open(connection, databases or (DATABASE,)) as session:
+                yield Server(session)
+        except psycopg.errors.ObjectInUse as err:
+            said = f"the database is in use: {err.diag.message_primary}"
+            raise StateError(said, state="nothing was renamed", hint="ask again in a moment") from err
 
 
 def _open(connection: Connection, databases: Sequence[str]) -> psycopg.Connection[tuple[object, ...]]:
-    parameters: dict[str, Any] = {"connect_timeout": "10", **connection.parameters, "password": connection.password()}
-    parameters["application_name"] = "hgaurora maintenance"
-    for place, database in enumerate(databases, 1):
-        try:
-            opened = psycopg.connect(**{**parameters, "dbname": database}, autocommit=True)
-        except psycopg.OperationalError:
-            if place == len(databases):
-                raise
-        else:
-            # whoever owns the database may have put functions of its own in front of the server's
-            opened.execute("select pg_catalog.set_config('search_path', 'pg_catalog', false)")
-            return opened
-    raise ValueError("no database named")
+    # whoever owns a database may have put functions of its own in front of the server's
+    settings = {"search_path": "pg_catalog"}
+    *others, last = databases
+    for database in others:
+        with suppress(RemoteError, SecurityError):
+            return opened(at(connection, database), application="hgaurora maintenance", settings=settings)
+    return opened(at(connection, last), application="hgaurora maintenance", settings=settings)
 
 
 def empty(connection: Connection, database: str) -> bool:
     """True where nobody made anything in a database since it was created."""
-    with _open(connection, (database,)) as opened:
-        row = opened.execute(
+    with _open(connection, (database,)) as session:
+        row = session.execute(
             "select not exists (select from pg_catalog.pg_class where oid >= 16384)"  # FirstNormalObjectId
             " and not exists (select from pg_catalog.pg_proc where oid >= 16384)"
             " and not exists (select from pg_catalog.pg_namespace where oid >= 16384)"
@@ -271,6 +262,3 @@ def at(connection: Connection, database: str) -> Connection:
     """The same connection to another database of the server."""
     return replace(connection, parameters={**connection.parameters, "dbname": database})
 
-
-def _first(err: psycopg.Error) -> str:
-    return (str(err).strip().splitlines() or [type(err).__name__])[0]
