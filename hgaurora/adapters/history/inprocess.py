@@ -8,7 +8,6 @@ those are applied by whoever asks. Mercurial 6.3 or later.
 
 from __future__ import annotations
 
-import getpass
 import os
 from typing import Any
 
@@ -52,7 +51,11 @@ class RepositoryServer:
             or self._ui.config(b"ui", b"username")
             or encoding.environ.get(b"EMAIL")
         )
-        return {"user": os.path.expandvars(_text(found)) if found else getpass.getuser()}, b""
+        if found:
+            return {"user": os.path.expandvars(_text(found))}, b""
+        from getpass import getuser  # not even a lazy import leaves it out of every hg command
+
+        return {"user": getuser()}, b""
 
     def ask_requirements(self) -> Answer:
         return {"requirements": sorted(_text(name) for name in self._repo.requirements)}, b""
