@@ -4,8 +4,8 @@
 
 Thin: it registers the commands of :mod:`hgaurora.commands` and runs ``python -m hgaurora`` for each. Whatever is heavy
 stays out of the hg process (SQLAlchemy and Alembic do not even import under hg's lazy imports). The history that a
-command reads, its prompts and its bars are served to it over a socket; what it prints is re-emitted through ``ui``,
-because inherited output is lost over HTTP.
+command reads, what it prints, its prompts and its bars go over a socket and through ``ui``, because inherited output
+is lost over HTTP; stray output of its process is caught by pipes and re-emitted line by line.
 
 Standard library, Mercurial and relative imports only; Python 3.9 syntax, hg 6.3 or later.
 """
@@ -241,6 +241,9 @@ class _Parent:
 
     def _request(self, request: dict[str, Any]) -> None:
         call = request.pop("call")
+        if call == "print":
+            self._print(**request)
+            return
         if call == "progress":
             self._progress(**request)
             return
@@ -260,15 +263,17 @@ class _Parent:
         except OSError:
             return  # it is gone, and asked for the last time
 
+    def _print(self, stream: str, text: str) -> None:
+        write = self._ui.write if stream == "out" else self._ui.write_err
+        write(encoding.tolocal(text.encode("utf-8")))
+        self._ui.flush()
+
     def _shows_bars(self) -> bool:
         return bool(progress.shouldprint(self._ui)) and not self._ui.configbool(b"progress", b"disable")
 
     def _prompt(self, question: str) -> str | None:
         if not self._ui.interactive():
             return None
-        for fd in self._lines:  # what was written before the question stands before it
-            while select.select([fd], [], [], 0)[0] and (data := os.read(fd, 1 << 16)):
-                self._emit(fd, data)
         self._asking = True
         try:
             answer = self._ui.prompt(encoding.tolocal(question.encode("utf-8")) + b" ", default=b"")

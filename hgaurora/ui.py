@@ -186,15 +186,20 @@ class Terminal(Streams):
 
 
 class Hg(Streams):
-    """hg, at the other end of a socket: it re-emits our pipes, asks for us and draws its own bars."""
+    """hg, at the other end of a socket: it prints, asks and draws bars for us, in the order it is told."""
 
     front = HG
 
-    def __init__(self, channel: Channel, out: TextIO | None = None, err: TextIO | None = None) -> None:
-        super().__init__(out or sys.stdout, err or sys.stderr)
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(sys.stdout, sys.stderr)
         self._channel = channel
         self._bars = bool(channel.ask("hello")[0]["bars"])
         self._topic: str | None = None
+
+    def _put(self, name: str, text: str | None) -> None:
+        # not by the pipes: those are two, and hg could not tell which line came first
+        if text is not None:
+            self._channel.tell("print", stream=name[1:], text=self.clean(text) + "\n")
 
     def lasts(self, topic: str, item: str, position: int | None, total: int | None, seconds: float) -> None:
         """A bar of hg's, where it shows bars; else lines."""

@@ -223,10 +223,10 @@ Nothing is done, and the exit code is 10; options that hg itself does not know a
     nothing was done
   [10]
   $ hg aurora-revert -T json
+  [{"error": "InputError", "exit": 10, "message": "missing argument 'ENV'", "state": "nothing was done", "hint": "hg aurora-revert --help shows what it takes", "data": {}}]
   abort: missing argument 'ENV'
     nothing was done
   (hg aurora-revert --help shows what it takes)
-  [{"error": "InputError", "exit": 10, "message": "missing argument 'ENV'", "state": "nothing was done", "hint": "hg aurora-revert --help shows what it takes", "data": {}}]
   [10]
   $ hg aurora-status --nope 2>&1 | head -1
   hg aurora-status: option --nope not recognized
