@@ -203,7 +203,7 @@ def dump(url: str) -> str:
     """The schema as ``pg_dump -s`` has it, without the ledger, the version table and noise."""
     with psycopg.connect(url) as connection:
         major = connection.info.server_version // 10000
-    program = binaries.for_dump(major).program("pg_dump")
+    program = binaries.for_dump(major, tls=False).program("pg_dump")
     text = subprocess.run(
         [program, "-s", "--no-owner", "--no-privileges", "-N", "hgaurora", "-T", "*.alembic_version", "-d", url],
         check=True,

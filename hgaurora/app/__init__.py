@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from ..ports import History, Ui
+from .compose import Adapters
 from .context import Context
 
 #: command to the module and function that do it; imported when it is asked for
@@ -24,16 +25,23 @@ _ACTIONS = {
 }
 
 
-def run(command: str, options: Mapping[str, Any], *, history: History, ui: Ui) -> int:
+def run(command: str, options: Mapping[str, Any], *, history: History, ui: Ui, adapters: Adapters | None = None) -> int:
     """Do one command.
 
     :param command: an ``action`` of the command table.
     :param options: arguments and options by name, dashes as underscores; absent is None or False.
+    :param adapters: what stands behind the ports, where it is not the usual.
     :returns: 0, or 1 where the answer is no.
     :raises HgAuroraError: whatever else can be foreseen; front ends format it.
     """
     module, function = _ACTIONS[command]
-    context = Context(history, ui, json=bool(options.get("json")), verbose=bool(options.get("verbose")))
+    context = Context(
+        history,
+        ui,
+        json=bool(options.get("json")),
+        verbose=bool(options.get("verbose")),
+        adapters=adapters or Adapters(),
+    )
     try:
         code: int = getattr(import_module(f".{module}", __name__), function)(context, options)
         return code

@@ -88,8 +88,8 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
             hint=f"{context.ui.front}revert {target.name} takes migrations back",
         )
     recorded: Mapping[str, bytes] = {}
-    if diffs:
-        recorded = target.database.scripts(_differing(state.applied, sources.graph))
+    if diffs and (differing := _differing(state.applied, sources.graph)):
+        recorded = target.database.scripts(differing)
     plan = plan_deploy(
         target.name,
         state,

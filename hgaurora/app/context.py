@@ -10,17 +10,18 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .. import __version__
-from ..core.errors import ConfigError, InputError, StateError
+from ..core.errors import ConfigError, InputError
 from ..core.model import Changeset, State
 from ..core.settings import Environment, Settings, read_settings
 from ..ports import Connection, ControlPlane, History, Ui
+from .compose import Adapters
 
 if TYPE_CHECKING:
     from ..adapters.database.postgresql import PostgresDatabase
@@ -63,38 +64,12 @@ class Target:
     @cached_property
     def control(self) -> ControlPlane:
         """Snapshots and restores; for a local environment also its server."""
-        if self.settings.kind == "local":
-            from ..adapters.local.cluster import LocalCluster
-
-            return LocalCluster(
-                self.folder,
-                environment=self.name,
-                database=self.settings.database or "app",
-                schema=self.settings.schema,
-                port=self.settings.port,
-            )
-        if self.settings.kind == "url":
-            from ..adapters.local.dump import DumpSnapshots
-
-            assert self.settings.url is not None
-            return DumpSnapshots(self.folder, environment=self.name, url=self.settings.url, schema=self.settings.schema)
-        raise StateError(
-            f"{self.name} is an Aurora cluster; this version deploys to local servers and to PostgreSQL by url",
-            state="nothing was done",
-            hint='set target = "local" or url = "postgresql://..." for this environment',
-        )
-
-    def _conninfo(self) -> str:
-        """The url as libpq's keywords; the ``user`` key beside a url counts too."""
-        pairs = self.settings.parameters.items()
-        return " ".join("{}='{}'".format(k, v.replace("\\", "\\\\").replace("'", "\\'")) for k, v in pairs)
+        return self.context.adapters.control(self.folder, self.name, self.settings)
 
     @cached_property
     def database(self) -> PostgresDatabase:
         """The ledger, the lock and the version table."""
-        from ..adapters.database.postgresql import PostgresDatabase
-
-        return PostgresDatabase(self.control.connection(), environment=self.name)
+        return self.context.adapters.database(self.control.connection(), self.name)
 
     def connection(self) -> Connection:
         """How the child reaches the database. It has no home and no environment, so a password that libpq finds for
@@ -168,6 +143,7 @@ class Context:
     ui: Ui
     json: bool = False
     verbose: bool = False
+    adapters: Adapters = field(default_factory=Adapters)
 
     def __post_init__(self) -> None:
         self.clock = SystemClock()

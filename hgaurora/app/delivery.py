@@ -10,9 +10,7 @@ from .context import Context, Target
 
 def deliver(context: Context, target: Target) -> None:
     """Hand every waiting event to the journal; where that fails they wait, and it is said."""
-    from ..adapters.local.journal import FileJournal
-
-    journal = FileJournal(target.folder / "journal.jsonl")
+    journal = context.adapters.journal(target.folder / "journal.jsonl")
     try:
         while events := target.database.undelivered():
             target.database.mark_delivered(journal.deliver(events))

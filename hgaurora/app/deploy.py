@@ -228,15 +228,13 @@ def _locked(context: Context, target: Target, found: Assessment, started: float)
 @contextmanager
 def child(target: Target, plan: Plan, sources: Sources | None) -> Iterator[MigrationSession]:
     """A migration child for a plan; ended, with its server session, when the block is left."""
-    from ..adapters.migrations.process import ChildMigrator
-
     raws: dict[str, str] = {}
     if any(step.recorded for step in plan.migrations):
         raws = {one.path: one.raw for one in target.database.state().applied.values()}
         raws.update({step.path: step.raw for step in plan.migrations if step.recorded})
     contents = target.database.scripts(list(raws.values())) if raws else {}
     settings, project = target.settings, target.project
-    session = ChildMigrator().start(
+    session = target.context.adapters.migrator().start(
         Job(
             environment=target.name,
             connection=target.connection(),

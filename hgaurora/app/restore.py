@@ -215,15 +215,13 @@ def _abandon(context: Context, target: Target, restoring: Mapping[str, str], *, 
 def _walk(
     context: Context, target: Target, plan: Plan, deployment: str, started: float, *, done: int = 0
 ) -> dict[str, Any]:
-    from ..adapters.database.postgresql import PostgresDatabase
-
     report = StepReport(context, target.name)
     actor = RunRestore(
         plan=plan,
         deployment=deployment,
         control=target.control,
         open_live=target.reconnected,
-        open_copy=lambda connection: PostgresDatabase(connection, environment=target.name),
+        open_copy=lambda connection: context.adapters.database(connection, target.name),
         _live=target.database if done <= ACTIONS.index("close") else None,
     )
     try:

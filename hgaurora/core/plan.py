@@ -10,8 +10,9 @@ down with the scripts it came up with, and then everything that the target wants
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 
 from .errors import StateError
@@ -63,7 +64,7 @@ def plan_deploy(
         heads_before=heads(state.applied),
         heads_after=graph.heads,
         target=target,
-        steps=_with_snapshots(migrations, snapshot),
+        steps=_with_snapshots(_with_versions(state.applied, migrations), snapshot),
         notes=tuple(_notes(state.applied, graph, target, contents)),
         resumes=resumes,
     )
@@ -105,7 +106,9 @@ def plan_revert(
         heads_before=heads(state.applied),
         heads_after=heads(wanted),
         target=target,
-        steps=_with_snapshots(migrations, "none" if snapshot == "none" else "deploy"),
+        steps=_with_snapshots(
+            _with_versions(state.applied, migrations), "none" if snapshot == "none" else "deploy"
+        ),
         reverts=tuple(reverts),
         resumes=resumes,
     )
@@ -198,6 +201,29 @@ def _migrate(
         node=node,
         loses=loses,
     )
+
+
+def _with_versions(applied: Mapping[str, Applied], migrations: Sequence[Migrate]) -> list[Migrate]:
+    """Each migration with what the version table says after it.
+
+    Not left to Alembic: where a dependency is also an ancestor of a parent, its own bookkeeping (1.20,
+    ``HeadMaintainer``) leaves rows of revisions that are no heads, and fails on them later.
+    """
+    needed = Counter(need for one in applied.values() for need in one.needs)
+    tops = set(heads(applied))
+    out = []
+    for step in migrations:
+        needs = step.parents + tuple(need for need in step.depends_on if need not in step.parents)
+        if step.direction is Direction.UP:
+            needed.update(needs)
+            tops.difference_update(needs)
+            tops.add(step.revision)
+        else:
+            needed.subtract(needs)
+            tops.discard(step.revision)
+            tops.update(need for need in needs if not needed[need])
+        out.append(replace(step, versions=tuple(sorted(tops))))
+    return out
 
 
 def _with_snapshots(migrations: Sequence[Migrate], snapshot: str) -> tuple[Step, ...]:

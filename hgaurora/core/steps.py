@@ -41,6 +41,9 @@ class Migrate:
     recorded: bool
     #: the changeset the script is taken from
     node: str
+    #: the rows of Alembic's version table after it: the applied revisions that no other applied one needs, sorted
+    #: (None: left to Alembic's own bookkeeping)
+    versions: tuple[str, ...] | None = None
     #: why a downgrade may lose data, where it may
     loses: tuple[str, ...] = ()
 

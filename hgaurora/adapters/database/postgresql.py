@@ -401,6 +401,10 @@ class PostgresDatabase:
             return None
         return LockHolder(pid=rows[0]["pid"], application=rows[0]["application_name"] or "", since=rows[0]["backend_start"])
 
+    def password(self) -> str | None:
+        """The password this connection was opened with, wherever libpq found it; None: it took none."""
+        return self._connected().info.password or None
+
     def acquire(self) -> bool:
         """Take the lock on this connection; False where it is held."""
         self._locked = bool(self._one(ledger_sql.TRY_LOCK)[0]) or self._locked

@@ -30,7 +30,7 @@ import socket
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Sequence
 
 try:
     import psycopg
@@ -448,11 +448,13 @@ class Guard:
                 f"the migration sends {word}, which would end the transaction that hgaurora commits with its ledger",
                 "leave transactions to hgaurora; what cannot run in one goes into op.get_context().autocommit_block()",
             )
-        self.count += 1
         if _SESSION.match(sql):
+            # the session's, not the database's: sent each time
             self._send(sql, send)
-        elif self.replay and self._replayed(cursor, send, Sent(sql, params, None, many)):
-            self.passed += 1
+            return
+        self.count += 1
+        if self.replay:
+            self.passed += self._replayed(cursor, send, Sent(sql, params, None, many))
         elif self.connection.autocommit:
             self._alone(cursor, send, Sent(sql, params, None, many))
         else:
@@ -965,8 +967,7 @@ class Child:
                 self.connection.commit()
             asked = self.pending["step"]
             directory = self.directory(self.pending["recorded"])
-            script = directory.get_revision(asked["revision"])
-            step = RevisionStep(directory.revision_map, script, asked["direction"] == "up")
+            step = planned(directory, asked["revision"], asked["direction"] == "up", self.pending["versions"])
             step.migration_fn = self.watched(step.migration_fn)
             guard.start(asked)
             yield step
@@ -1027,6 +1028,54 @@ class Child:
             told["file"] = os.path.relpath(frames[-1].filename, self.job["folder"]).split(os.sep, 1)[-1]
             told["source"] = frames[-1].line
         return told
+
+
+class PlannedStep(RevisionStep):
+    """A step whose version rows afterwards are the plan's.
+
+    Alembic's own bookkeeping asks a step how the rows change. Its answers are wrong where a dependency is also an
+    ancestor of a parent: rows of revisions that are no heads stay, and a later step fails on them.
+    """
+
+    def __init__(self, directory: ScriptDirectory, revision: str, upgrade: bool, versions: Sequence[str]) -> None:
+        super().__init__(directory.revision_map, directory.get_revision(revision), upgrade)
+        self.versions = frozenset(versions)
+
+    def gone(self, heads: set[str]) -> list[str]:
+        return sorted(heads - self.versions)
+
+    def new(self, heads: set[str]) -> list[str]:
+        return sorted(self.versions - heads)
+
+    def should_delete_branch(self, heads: set[str]) -> bool:
+        return not self.new(heads)
+
+    def should_create_branch(self, heads: set[str]) -> bool:
+        return not self.gone(heads)
+
+    def should_merge_branches(self, heads: set[str]) -> bool:
+        return len(self.gone(heads)) > 1
+
+    def should_unmerge_branches(self, heads: set[str]) -> bool:
+        return len(self.new(heads)) > 1
+
+    def merge_branch_idents(self, heads: set[str]) -> tuple[list[str], str, str]:
+        *deleted, updated = self.gone(heads)
+        return deleted, updated, self.new(heads)[0]
+
+    def unmerge_branch_idents(self, heads: set[str]) -> tuple[str, str, tuple[str, ...]]:
+        *inserted, updated = self.new(heads)
+        return self.gone(heads)[0], updated, tuple(inserted)
+
+    def update_version_num(self, heads: set[str]) -> tuple[str, str]:
+        return self.gone(heads)[0], self.new(heads)[0]
+
+
+def planned(directory: ScriptDirectory, revision: str, upgrade: bool, versions: Any) -> RevisionStep:
+    """The step that Alembic is to run."""
+    if versions is None:
+        return RevisionStep(directory.revision_map, directory.get_revision(revision), upgrade)
+    return PlannedStep(directory, revision, upgrade, versions)
 
 
 def tether(parent: int) -> None:

@@ -257,7 +257,7 @@ class ChildSession:
             "snapshot": snapshot,
         }
         started = time.monotonic()
-        request = {"do": "run", "step": payload, "recorded": step.recorded}
+        request = {"do": "run", "step": payload, "recorded": step.recorded, "versions": step.versions}
         answer = self._ask(request, "done", step=step, limit=self._job.wall_clock)
         return StepResult(
             seconds=time.monotonic() - started,
