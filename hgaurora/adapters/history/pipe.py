@@ -70,7 +70,7 @@ class PipeHistory(BaseHistory):
         self._channel = channel
 
     @cached_property
-    def root(self) -> Path:  # type: ignore[override]
+    def root(self) -> Path:
         """The repository's root."""
         return Path(self._channel.ask("root")[0]["root"])
 
