@@ -133,9 +133,11 @@ def call(repo: Repo, command: str, *, answers: Sequence[str] = (), **options: An
     ui = Recorder(list(answers))
     saved = dict(os.environ)
     os.environ.update({"HGRCPATH": "", "HGUSER": "ana"})
+    history = HglibHistory(repo.root)
     try:
-        app.run(command, options, history=HglibHistory(repo.root), ui=ui)
+        app.run(command, options, history=history, ui=ui)
     finally:
+        history.close()
         os.environ.clear()
         os.environ.update(saved)
     return ui

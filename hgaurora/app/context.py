@@ -297,7 +297,6 @@ class Context:
         """Close every connection."""
         for target in self._targets.values():
             target.close()
-        self.history.close()
 
 
 def _decode(content: bytes, source: str) -> str:

@@ -87,7 +87,8 @@ def check(seed: int, server: str, url: str, folder: Path) -> int:
             call(repo, "deploy", env="dev", rev=node)
             kept = _kept(at, history)
             marks = {revision: query(url, f"SELECT id FROM t_{revision}")[0][0] for revision in history}
-            assert {revision for revision, mark in marks.items() if mark == 1} == kept, f"seed {seed}"
+            stayed = {revision for revision, mark in marks.items() if mark == 1}
+            assert stayed == kept, f"seed {seed}: {stayed ^ kept}"
             with engines.fresh_database(server) as fresh:
                 (repo.root / "hgaurora.toml").write_text(config.replace(f'"{bare(url)}"', f'"{bare(fresh)}"'))
                 call(repo, "deploy", env="dev", rev=node)

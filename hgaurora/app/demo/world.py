@@ -15,18 +15,15 @@ change-request = '\\bOPS-\\d+\\b'
 
 [environments.dev]
 target = "local"
-database = "shop"
 deploys = "branch(default)"
 snapshot = "deploy"
 
 [environments.staging]
 target = "local"
-database = "shop"
 deploys = "branch(default)"
 
 [environments.prod]
 target = "local"
-database = "shop"
 deploys = "branch(stable)"
 protected = true
 after = ["staging"]
