@@ -325,7 +325,7 @@ def run_migrations(
         supersede=supersede,
     )
     session.begin(deployment=deployment.id, epoch=epoch)
-    report = StepReport(context, target.name)
+    report = StepReport(context, plan)
     actor = Run(
         plan=plan,
         deployment=deployment.id,
@@ -421,7 +421,7 @@ def _record(context: Context, target: Target, found: Assessment, started: float)
         deliver(context, target)
     finally:
         target.database.close()
-    return finished(context, target, found.plan, deployment.id, StepReport(context, target.name), started)
+    return finished(context, target, found.plan, deployment.id, StepReport(context, found.plan), started)
 
 
 def finished(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..core import render
-from ..core.steps import Step
+from ..core.steps import Plan, Step
 from ..execute import Done
 from .context import Context
 
@@ -15,9 +15,10 @@ from .context import Context
 class StepReport:
     """Prints a line when a step ends and progress while one lasts; keeps the steps for JSON."""
 
-    def __init__(self, context: Context, environment: str) -> None:
+    def __init__(self, context: Context, plan: Plan) -> None:
         self._context = context
-        self._environment = environment
+        self._environment = plan.environment
+        self._widest = max((len(step.name) for step in plan.migrations), default=0)
         self._current = ""
         self.steps: list[dict[str, Any]] = []
 
@@ -38,7 +39,8 @@ class StepReport:
         """One line, and one JSON object."""
         what = done.what or render.step_what(step, self._environment)
         if not self._context.json:
-            self._context.ui.write(render.step_line(number, total, step.verb, what, done.note, seconds))
+            line = render.step_line(number, total, step.verb, what, done.note, seconds, widest=self._widest)
+            self._context.ui.write(line)
         self.steps.append({"step": number, "verb": step.verb, "what": what, "seconds": round(seconds, 3), **done.data})
 
     def over(self) -> None:

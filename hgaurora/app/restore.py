@@ -215,7 +215,7 @@ def _abandon(context: Context, target: Target, restoring: Mapping[str, str], *, 
 def _walk(
     context: Context, target: Target, plan: Plan, deployment: str, started: float, *, done: int = 0
 ) -> dict[str, Any]:
-    report = StepReport(context, target.name)
+    report = StepReport(context, plan)
     actor = RunRestore(
         plan=plan,
         deployment=deployment,

@@ -167,12 +167,16 @@ def plan_summary(plan: Plan) -> str:
     return ", ".join(parts)
 
 
-def step_line(number: int, total: int, verb: str, what: str, note: str, seconds: float) -> str:
-    """One finished step, such as ``2/6 run       0005_customer_email   added ...   0.8s``."""
-    counter = f"{number}/{total}"
+def step_line(number: int, total: int, verb: str, what: str, note: str, seconds: float, *, widest: int = 0) -> str:
+    """One finished step, such as ``2/6 run       0005_customer_email   added ...   0.8s``.
+
+    :param widest: columns for ``what``, so that the notes of a run stand under each other.
+    """
+    counter = f"{number:{len(str(total))}}/{total}"
     took = duration(seconds)
     left = f"{counter} {verb.ljust(8)}  {what}"
     if note:
+        left = left.ljust(len(left) - len(what) + widest)
         room = WIDTH - len(left) - len(took) - 4
         if room >= 8:
             left = f"{left}  {cut(note, room)}"

@@ -85,7 +85,7 @@ op.execute("INSERT INTO customers (name) SELECT 'customer ' || n FROM generate_s
 op.create_table(
     "orders",
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("customer_id", sa.ForeignKey("customers.id"), nullable=False),
+    sa.Column("customer_id", sa.Integer, sa.ForeignKey("customers.id"), nullable=False),
     sa.Column("net", sa.Numeric(12, 2), nullable=False),
 )
 op.execute("INSERT INTO orders (customer_id, net) SELECT 1 + n % 500, n * 1.25 FROM generate_series(1, 20000) AS n")
@@ -126,7 +126,7 @@ with op.get_context().autocommit_block():
 op.create_table(
     "order_notes",
     sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("order_id", sa.ForeignKey("orders.id"), nullable=False),
+    sa.Column("order_id", sa.Integer, sa.ForeignKey("orders.id"), nullable=False),
     sa.Column("note", sa.Text, nullable=False),
 )
 """,
