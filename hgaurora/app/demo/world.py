@@ -147,13 +147,16 @@ op.create_table(
 }
 
 INVOICES = '''\
-"""The nightly invoices of the shop, as its application would run them."""
+"""The nightly invoices of the shop: python invoices.py ENVIRONMENT."""
 
+import json
+import subprocess
 import sys
 
 import psycopg
 
-with psycopg.connect(sys.argv[1]) as connection:
+found = subprocess.run(["hgaurora", "engine", "status", sys.argv[1], "--json"], check=True, stdout=subprocess.PIPE)
+with psycopg.connect(json.loads(found.stdout)[0]["socket"]) as connection:
     try:
         total, count = connection.execute("SELECT sum(net), count(*) FROM orders").fetchone()
     except psycopg.errors.UndefinedColumn as error:
@@ -176,8 +179,8 @@ class Change:
 CHANGES = (
     Change("customers", "ana", "shop: customers", _versions(1)),
     Change("orders", "ana", "shop: orders", _versions(2)),
-    Change("products", "leo", "shop: products, orders by customer", _versions(3, 4)),
-    Change("invoices", "ben", "stable: the nightly invoices", {"invoices.py": INVOICES}, (("branch", "-q", "stable"),)),
+    Change("invoices", "leo", "shop: products, nightly invoices", {**_versions(3, 4), "invoices.py": INVOICES}),
+    Change("stable", "ben", "stable: first release", {"NEWS": "1.0: invoices\n"}, (("branch", "-q", "stable"),)),
     Change("email", "ana", "customers: email (OPS-412)", _versions(5), (("update", "-q", "default"),)),
     Change("gross", "ana", "orders: notes, gross beside net (OPS-412)", _versions(6, 7)),
     Change("merge", "ben", "merge default for OPS-412", {}, (("update", "-q", "stable"), ("merge", "-q", "default"))),
