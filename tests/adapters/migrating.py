@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import hashlib
+import selectors
+import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from textwrap import dedent, indent
 from typing import Any
 
@@ -23,7 +26,9 @@ from hgaurora.ports import Connection, Job, NewDeployment
 TARGET = Changeset(node="a" * 40, branch="default", phase="public", author="ann", description="a change")
 
 
-def script(revision: str, up: str, down: str = "pass", *, parents: Sequence[str] = (), needs: Sequence[str] = ()) -> Script:
+def script(
+    revision: str, up: str, down: str = "pass", *, parents: Sequence[str] = (), needs: Sequence[str] = ()
+) -> Script:
     """A migration with the bodies given."""
     text = (
         f'"""{revision} does it"""\n'
@@ -104,7 +109,9 @@ class Bench:
     on_event: Callable[[Mapping[str, object]], None] | None = None
 
     @contextmanager
-    def child(self, scripts: Sequence[Script], *, recorded: Sequence[Script] = (), **job: Any) -> Iterator[ChildSession]:
+    def child(
+        self, scripts: Sequence[Script], *, recorded: Sequence[Script] = (), **job: Any
+    ) -> Iterator[ChildSession]:
         """A child with the lock not yet taken."""
         values: dict[str, Any] = {
             "environment": "dev",
@@ -129,7 +136,12 @@ class Bench:
         return begun, epoch
 
     def deploy(
-        self, scripts: Sequence[Script], steps: Sequence[Migrate] | None = None, *, recorded: Sequence[Script] = (), **job: Any
+        self,
+        scripts: Sequence[Script],
+        steps: Sequence[Migrate] | None = None,
+        *,
+        recorded: Sequence[Script] = (),
+        **job: Any,
     ) -> list[StepResult]:
         """Run steps (all scripts up, where none are given) as one deployment, to its end."""
         with self.child(scripts, recorded=recorded, **job) as session:
@@ -145,6 +157,47 @@ class Bench:
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(text, values or None)
             return cursor.fetchall() if cursor.description else []
+
+
+@contextmanager
+def counted(connection: Connection) -> Iterator[tuple[Connection, Callable[[], int]]]:
+    """The same database through a proxy on loopback that counts round trips: turns from client to server."""
+    turns = 0
+    server = (connection.parameters["host"], int(connection.parameters["port"]))
+
+    def pump(client: socket.socket) -> None:
+        nonlocal turns
+        with client, socket.create_connection(server) as behind, selectors.DefaultSelector() as selector:
+            selector.register(client, selectors.EVENT_READ, behind)
+            selector.register(behind, selectors.EVENT_READ, client)
+            asking = False
+            while True:
+                for key, _ in selector.select():
+                    source, other = key.fileobj, key.data
+                    assert isinstance(source, socket.socket)
+                    data = source.recv(1 << 16)
+                    if not data:
+                        return
+                    if source is client and not asking:
+                        turns += 1
+                    asking = source is client
+                    other.sendall(data)
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=pump, args=(client,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        port = str(listener.getsockname()[1])
+        yield replace(connection, parameters={**connection.parameters, "port": port}), lambda: turns
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def bench(url: str) -> Bench:

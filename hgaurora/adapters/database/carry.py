@@ -113,9 +113,7 @@ def rebase(
         "live": {"seq": rows["tip_seq"], "hash": rows["tip_hash"]},
         "node": node,
     }
-    cursor.execute(
-        ledger_sql.APPEND, {"deployment": deployment, "kind": "rebased", "payload": ledger.canonical(said)}
-    )
+    cursor.execute(ledger_sql.APPEND, {"deployment": deployment, "kind": "rebased", "payload": ledger.canonical(said)})
     return epoch
 
 
@@ -138,7 +136,25 @@ def _continues(own: Sequence[Any], rows: Mapping[str, Any], younger: Sequence[Ma
 
 
 #: the columns of ``step`` that its event's payload gives
-_STEP = ["ordinal", "revision", "direction", "path", "message", "parents", "depends_on", "branch_labels", "raw", "normal", "normal_version", "irreversible", "node", "snapshot", "versions", "statements", "replayed"]
+_STEP = [
+    "ordinal",
+    "revision",
+    "direction",
+    "path",
+    "message",
+    "parents",
+    "depends_on",
+    "branch_labels",
+    "raw",
+    "normal",
+    "normal_version",
+    "irreversible",
+    "node",
+    "snapshot",
+    "versions",
+    "statements",
+    "replayed",
+]
 
 
 def verify(cursor: psycopg.Cursor[Any]) -> list[str]:
@@ -149,7 +165,12 @@ def verify(cursor: psycopg.Cursor[Any]) -> list[str]:
         "SELECT seq, at, deployment, kind, payload, hash FROM hgaurora.event ORDER BY seq"
     ).fetchall()
     wrong = ledger.broken(events, (tip[0], tip[1]))
-    said = {row[0]: ledger.event(dict(zip(("seq", "at", "deployment", "kind", "payload", "hash", "carried"), (*row, False), strict=True))) for row in events}
+    said = {
+        row[0]: ledger.event(
+            dict(zip(("seq", "at", "deployment", "kind", "payload", "hash", "carried"), (*row, False), strict=True))
+        )
+        for row in events
+    }
     steps = {row["id"]: row for row in _rows(cursor, "SELECT * FROM hgaurora.step ORDER BY id", ())}
     for seq, one in said.items():
         if one["kind"] != "step":

@@ -163,7 +163,21 @@ RETURNING seq
 #: settings of a session that a script may change; compared before each commit
 _SETTINGS = " || ' ' || ".join(
     f"pg_catalog.current_setting('{name}')"
-    for name in ["search_path", "lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout", "row_security", "check_function_bodies", "standard_conforming_strings", "session_replication_role", "default_tablespace", "default_transaction_isolation", "default_transaction_read_only", "client_min_messages", "TimeZone"]
+    for name in [
+        "search_path",
+        "lock_timeout",
+        "statement_timeout",
+        "idle_in_transaction_session_timeout",
+        "row_security",
+        "check_function_bodies",
+        "standard_conforming_strings",
+        "session_replication_role",
+        "default_tablespace",
+        "default_transaction_isolation",
+        "default_transaction_read_only",
+        "client_min_messages",
+        "TimeZone",
+    ]
 )
 
 #: what a session is before any script ran in it
@@ -277,9 +291,7 @@ LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {LOCK_ROW}
 
 VERSIONS = 'SELECT version_num::text FROM {version_table} ORDER BY version_num::text COLLATE "C"'
 
-_APPLIED_COLUMNS = (
-    "revision, parents, depends_on, branch_labels, path, message, raw, normal, normal_version, irreversible, node, deployment"
-)
+_APPLIED_COLUMNS = "revision, parents, depends_on, branch_labels, path, message, raw, normal, normal_version, irreversible, node, deployment"
 
 #: the fold: the last step of each revision that was not carried over by a rebase says whether it is applied
 APPLIED = f"""

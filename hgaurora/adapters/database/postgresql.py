@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import DriftError, SecurityError, StateError
 from ...core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Script, State, StepRow
 from ...ports import Connection, NewDeployment
-from . import carry, ledger, ledger_sql
+from . import ledger, ledger_sql
 from .connection import opened, translated, where
 
 if TYPE_CHECKING:
@@ -358,7 +358,9 @@ class PostgresDatabase:
         )
         if first is None:
             raise StateError(f"{self.environment} has no deployment {deployment}", hint="the log lists them")
-        rebases = self._dicts("SELECT seq, payload::json #>> '{snapshot,seq}' AS base FROM hgaurora.event WHERE kind = 'rebased'")
+        rebases = self._dicts(
+            "SELECT seq, payload::json #>> '{snapshot,seq}' AS base FROM hgaurora.event WHERE kind = 'rebased'"
+        )
         spans = ledger.spans([(row["seq"], int(row["base"])) for row in rebases], last if inclusive else first - 1)
         with self._reading() as cursor:
             cursor.execute(
@@ -399,7 +401,9 @@ class PostgresDatabase:
         rows = self._dicts(ledger_sql.HOLDER)
         if not rows:
             return None
-        return LockHolder(pid=rows[0]["pid"], application=rows[0]["application_name"] or "", since=rows[0]["backend_start"])
+        return LockHolder(
+            pid=rows[0]["pid"], application=rows[0]["application_name"] or "", since=rows[0]["backend_start"]
+        )
 
     def password(self) -> str | None:
         """The password this connection was opened with, wherever libpq found it; None: it took none."""

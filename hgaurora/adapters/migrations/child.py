@@ -30,7 +30,8 @@ import socket
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 try:
     import psycopg
@@ -189,9 +190,7 @@ _REINDEX = re.compile(
 )
 _REPEAT = re.compile(r"(?:VACUUM|ANALYZE|ANALYSE|ALTER\s+SYSTEM|CLUSTER|CHECKPOINT)\b", re.I)
 _DATABASE = re.compile(rf"(CREATE|DROP)\s+DATABASE\s+(?:IF\s+EXISTS\s+)?{_NAME}", re.I)
-_DETACH = re.compile(
-    rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s+DETACH\s+PARTITION\s+{_NAME}\s+CONCURRENTLY", re.I
-)
+_DETACH = re.compile(rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?{_NAME}\s+DETACH\s+PARTITION\s+{_NAME}\s+CONCURRENTLY", re.I)
 _COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*\n|/\*.*?\*/)*", re.S)
 
 
@@ -338,7 +337,9 @@ class Sent:
 class Guard:
     """Stands between a script and its connection while a step runs. ``active`` only then."""
 
-    def __init__(self, connection: GuardedConnection, ledger: dict[str, Any], trace: Callable[[str, str], None]) -> None:
+    def __init__(
+        self, connection: GuardedConnection, ledger: dict[str, Any], trace: Callable[[str, str], None]
+    ) -> None:
         self.connection = connection
         self.pgconn = connection.pgconn
         self.ledger = ledger
@@ -366,7 +367,9 @@ class Guard:
     def _rows(result: Any) -> list[list[Any]]:
         if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
             state = (result.error_field(67) or b"").decode()  # 67: PG_DIAG_SQLSTATE, 'C'
-            message = (result.error_field(77) or result.error_message or b"").decode(errors="replace")  # 77: 'M', primary
+            message = (result.error_field(77) or result.error_message or b"").decode(
+                errors="replace"
+            )  # 77: 'M', primary
             try:
                 raise psycopg.errors.lookup(state)(message)
             except KeyError:
@@ -439,9 +442,17 @@ class Guard:
 
     # -- statements
 
-    def execute(self, cursor: GuardedCursor, send: Callable[[], Any], query: Any, params: Any, many: bool = False) -> None:
+    def execute(
+        self, cursor: GuardedCursor, send: Callable[[], Any], query: Any, params: Any, many: bool = False
+    ) -> None:
         """Send a statement of a script, or answer it from the journal."""
-        sql = query if isinstance(query, str) else query.decode() if isinstance(query, bytes) else query.as_string(self.connection)
+        sql = (
+            query
+            if isinstance(query, str)
+            else query.decode()
+            if isinstance(query, bytes)
+            else query.as_string(self.connection)
+        )
         if word := control(sql):
             raise Refused(
                 "transaction",
@@ -468,7 +479,9 @@ class Guard:
         send()
         self.trace("after", sql)
 
-    def _alone(self, cursor: GuardedCursor, send: Callable[[], Any], sent: Sent, row: dict[str, Any] | None = None) -> None:
+    def _alone(
+        self, cursor: GuardedCursor, send: Callable[[], Any], sent: Sent, row: dict[str, Any] | None = None
+    ) -> None:
         """A statement in autocommit mode: with its journal row in a transaction of its own, or, where the server does not
         take it in one, between an intent and its result."""
         if row is None:
@@ -512,7 +525,9 @@ class Guard:
     def unrecordable(self, what: str) -> None:
         """The script does what cannot be journaled; well, unless it also commits on the way."""
         if self.connection.autocommit or self.had or self.replay:
-            raise Refused("journal", f"the migration uses {what} beside an autocommit block", "put it into a migration of its own")
+            raise Refused(
+                "journal", f"the migration uses {what} beside an autocommit block", "put it into a migration of its own"
+            )
         self.begin()
         self.unrecorded = what
 
@@ -545,9 +560,7 @@ class Guard:
             )
             self.ordinal += 1
         self.trace("before", "journal")
-        idents = self.ask(
-            self.ledger["journal"], *self._fence(), self.deployment, *self.key, json.dumps(rows)
-        )
+        idents = self.ask(self.ledger["journal"], *self._fence(), self.deployment, *self.key, json.dumps(rows))
         self.trace("after", "journal")
         if len(idents) != len(rows):
             self.fenced()
@@ -634,7 +647,10 @@ class Guard:
             return
         oids = "{" + ",".join(map(str, recorded["types"])) + "}"
         names = dict(
-            self.ask("SELECT t.oid, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t WHERE t.oid = ANY($1::oid[])", oids)
+            self.ask(
+                "SELECT t.oid, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t WHERE t.oid = ANY($1::oid[])",
+                oids,
+            )
         )
         types = [names.get(str(oid), "text") for oid in recorded["types"]]
         labels = [name.replace('"', '""').replace("%", "%%") for name in recorded["names"]]
@@ -689,7 +705,10 @@ class Guard:
         for name, message in (
             ("epoch", "another run has taken the environment over"),
             ("transaction", "the migration ended its transaction by itself"),
-            ("lock", "the environment's lock is no longer held: the migration released it or the session was exchanged"),
+            (
+                "lock",
+                "the environment's lock is no longer held: the migration released it or the session was exchanged",
+            ),
             ("role", "the migration changed the session's role and did not put it back"),
             ("versions", "the migration changed Alembic's version table by itself"),
         ):
@@ -723,7 +742,10 @@ class Child:
         if dialect.name != "postgresql":
             return None
         ours = self.job["parameters"]
-        if any(str(cparams.get(key) or ours.get(key, "")) != ours.get(key, "") for key in ("host", "port", "dbname", "user")):
+        if any(
+            str(cparams.get(key) or ours.get(key, "")) != ours.get(key, "")
+            for key in ("host", "port", "dbname", "user")
+        ):
             return None
         cparams.update({key: value for key, value in ours.items() if key not in ("host", "port", "dbname", "user")})
         if self.job["secret"]:
@@ -739,7 +761,8 @@ class Child:
         values = [json.dumps(settings).encode()]
         Guard._rows(
             connection.pgconn.exec_params(
-                b"SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::json) s", values
+                b"SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::json) s",
+                values,
             )
         )
         os.register_at_fork(after_in_child=lambda: connection.closed or os.close(connection.fileno()))
@@ -827,10 +850,13 @@ class Child:
                 "env",
                 f"env.py connects with {connection.dialect.driver} to "
                 f"{connection.engine.url.render_as_string(hide_password=True)}, which is not the environment's database by psycopg",
-                "in [project.alembic-options] set sqlalchemy.url = \"{url}\", or let env.py read it from its config",
+                'in [project.alembic-options] set sqlalchemy.url = "{url}", or let env.py read it from its config',
             )
         callbacks = options.pop("on_version_apply", None) or ()
-        options["on_version_apply"] = (*(callbacks if isinstance(callbacks, (tuple, list)) else (callbacks,)), self.version)
+        options["on_version_apply"] = (
+            *(callbacks if isinstance(callbacks, (tuple, list)) else (callbacks,)),
+            self.version,
+        )
         options.update(transaction_per_migration=True, transactional_ddl=None)
         self.connection = connection
         if self.guard is None or self.guard.connection is not raw:
@@ -860,7 +886,9 @@ class Child:
             else:
                 self.ours()
             if not self.ended:
-                raise Refused("env", "env.py ended without running migrations", "it has to call context.run_migrations()")
+                raise Refused(
+                    "env", "env.py ended without running migrations", "it has to call context.run_migrations()"
+                )
         except Gone:
             raise
         except BaseException as error:
@@ -946,7 +974,11 @@ class Child:
     def put_back(self) -> None:
         """The session's settings as they were before any script."""
         assert self.guard is not None
-        if self.guard.ask(self.job["ledger"]["baseline"])[0] != [self.guard.session, self.guard.role, self.guard.settings]:
+        if self.guard.ask(self.job["ledger"]["baseline"])[0] != [
+            self.guard.session,
+            self.guard.role,
+            self.guard.settings,
+        ]:
             self.guard.ask("RESET SESSION AUTHORIZATION")
             self.guard.ask("RESET ALL")
             settings = {**self.job["settings"], **self.job["since_14"]}
@@ -979,7 +1011,13 @@ class Child:
                 self.put_back()
             notes = ["the session's settings were put back"] if guard.reset else []
             self.parent.send(
-                **{"is": "done", "versions": self.versions, "statements": self.statements, "replayed": guard.passed, "notes": notes}
+                **{
+                    "is": "done",
+                    "versions": self.versions,
+                    "statements": self.statements,
+                    "replayed": guard.passed,
+                    "notes": notes,
+                }
             )
             self.pending = self.next()
 
@@ -1018,7 +1056,7 @@ class Child:
             told.update(
                 what="import",
                 message=f"{sys.executable} cannot import {error.name or error}: {error}",
-                hint="in [project] of hgaurora.toml name its interpreter with python = \"...\" or its folder with paths = [...]",
+                hint='in [project] of hgaurora.toml name its interpreter with python = "..." or its folder with paths = [...]',
             )
         else:
             told["message"] = f"{type(error).__name__}: {error}"

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...core.errors import InputError
 
 #: kept in memory where the system has such a place
-_MEMORY = Path("/dev/shm")  # noqa: S108
+_MEMORY = Path("/dev/shm")
 
 
 def _parts(path: str) -> tuple[str, ...]:

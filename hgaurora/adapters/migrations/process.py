@@ -124,7 +124,8 @@ class ChildSession:
         except BaseException:
             self._folder.remove()
             raise
-        self._reader = threading.Thread(target=self._read, name="hgaurora-child", daemon=True)
+        self._failure: BaseException | None = None
+        self._reader = threading.Thread(target=self._listen, name="hgaurora-child", daemon=True)
         self._reader.start()
         try:
             self._lay_down()
@@ -315,7 +316,9 @@ class ChildSession:
     def _await_server(self, backend: int) -> None:
         """A dead client's statement may run on; nobody reads the schema before that has ended."""
         watch = database.opened(
-            self._job.connection, application=f"hgaurora {self._job.environment}", settings={"search_path": "pg_catalog"}
+            self._job.connection,
+            application=f"hgaurora {self._job.environment}",
+            settings={"search_path": "pg_catalog"},
         )
         with database.translated(self._job.connection), watch:
             begun = time.monotonic()
@@ -361,11 +364,20 @@ class ChildSession:
                 data={"what": "wall-clock"},
             ) from None
         if answer["is"] in ("died", "final", "unknown"):
-            raise self._died(answer)
+            raise self._died(answer) from self._failure
         self._busy = False
         if answer["is"] != wanted:
             raise self._error(answer, step)
         return answer
+
+    def _listen(self) -> None:
+        """The reader's thread. Whatever ends it, whoever waits for an answer is told."""
+        try:
+            self._read()
+        except BaseException as failure:
+            self._failure = failure
+        finally:
+            self._answers.put({"is": "died"})
 
     def _read(self) -> None:
         """Take in everything the child sends, until it hangs up: answers, questions, output."""
@@ -385,7 +397,6 @@ class ChildSession:
                             data = b""
                         if not data:
                             self._drain(stdout.fileno(), stderr.fileno())
-                            self._answers.put({"is": "died"})
                             return
                         buffer += data
                         if b"\n" in data:
@@ -407,33 +418,34 @@ class ChildSession:
                     self._output.take(data)
 
     def _told(self, message: dict[str, Any]) -> None:
+        """On the reader's thread: questions are answered at once, answers wait for who asked."""
+        if message["is"] == "password":
+            reply = {"do": "password", "password": self._job.connection.password()}
+        else:
+            if self._on_event is not None:
+                self._on_event(message)
+            if message["is"] != "trace":
+                self._answers.put(message)
+                return
+            reply = {"do": "go"}
+        # where it cannot be sent the child is dead, which the next read finds
         with contextlib.suppress(Interrupted):
-            if message["is"] == "password":
-                self._send({"do": "password", "password": self._job.connection.password()})
-                return
-            if message["is"] == "trace":
-                if self._on_event is not None:
-                    self._on_event(message)
-                self._send({"do": "go"})
-                return
-        if self._on_event is not None:
-            self._on_event(message)
-        self._answers.put(message)
+            self._send(reply)
 
     # -- errors
 
     def _died(self, answer: Mapping[str, Any] | None = None) -> HgAuroraError:
         said = (answer or {}).get("message")
         lost = "lost its connection to the database" if said else "ended without its last word"
-        if not self._closed:
-            self._busy = True
-        error = Interrupted(
+        self._busy = True
+        if isinstance(self._failure, HgAuroraError):
+            return self._failure
+        return Interrupted(
             f"the process that runs the migrations of {self._job.environment} {lost}",
             state="whether its last migration was committed is known from the ledger",
             hint="run the same command again; it goes on from what the ledger says",
             data={"said": said, "output": self.output[-2000:]},
         )
-        return error
 
     def _error(self, answer: Mapping[str, Any], step: Migrate | None) -> HgAuroraError:
         """A child's ``failed`` in our words."""
