@@ -118,20 +118,19 @@ COMMANDS: tuple[Command, ...] = (
             Option("rev", "r", "value", "REV", "the changeset"),
             YES,
             Option("reapply", help="run applied migrations again whose script changed, where that is protected"),
-            Option("working-copy", help="the working directory's files, where the environment allows it"),
         ),
         changes=True,
     ),
     Command(
         "revert",
         "take a deploy back",
-        "Says what the last deploy changed and what each way back costs, then takes the one that loses least, or the "
-        "one that ``--way`` names: ``downgrade`` runs the recorded scripts backwards, ``restore`` goes back to a "
-        "snapshot. On a protected environment its name must be typed; ``--yes`` is for scripts, together with "
-        "``--accept-loss`` where rows would be lost.\n\n"
+        "Without ``--to`` it takes the newest deploy back that still stands. ``--way downgrade`` (the default) runs the "
+        "recorded scripts backwards, and says for each step whether it can lose data; ``--way restore`` goes back to a "
+        "snapshot, and loses all that was written since. On a protected environment its name must be typed (for a "
+        "restore also the snapshot's age); ``--yes`` is for scripts.\n\n"
         "The scripts come from the ledger: the changeset may be stripped, and the working directory may hold anything.",
         (
-            ("prod -n", "the ways back and what each would lose"),
+            ("prod -n", "the steps of the way back, and what each can lose"),
             ("prod --to previous", "the state before the last deploy"),
             ("prod --way restore --to prod-42-1", "back to a snapshot"),
         ),
@@ -141,7 +140,6 @@ COMMANDS: tuple[Command, ...] = (
             Option("to", "", "value", "TARGET", "a changeset, deploy id, snapshot, or previous (the default)"),
             Option("way", "", "choice", "WAY", "how: downgrade or restore", ("downgrade", "restore")),
             YES,
-            Option("accept-loss", "", "int", "N", "with --yes: lose at most N rows"),
             Option("resume", help="go on with an interrupted revert"),
             Option("abort", help="give an interrupted restore up, and open the database again"),
         ),

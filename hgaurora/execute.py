@@ -128,7 +128,7 @@ class Run:
                 self.on_wait(failed.message, attempt + 1)
                 self.clock.sleep(min(0.5 * 2**attempt, 15.0) * random.uniform(0.5, 1.0))
             else:
-                note = step.message
+                note = step.message if step.verb == "run" else "; ".join(step.loses)
                 if result.replayed:
                     note = f"took up after {result.replayed} statements of the earlier run"
                 return Done(

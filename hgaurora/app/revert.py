@@ -84,7 +84,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
     )
     if plan.empty and state.node == (goal.changeset.node if goal.changeset else None) and state.open is None:
         return _already(context, target, plan)
-    show(context, target, state, plan)
+    show(context, target, plan, goal)
     if options.get("dry_run"):
         walk(plan, Preview(), _Silent(), context.clock)
         if not context.json:
@@ -243,12 +243,17 @@ def _interrupted_goal(context: Context, target: Target, interrupted: Deployment)
     return _before(context, target, standing, index)
 
 
-def show(context: Context, target: Target, state: State, plan: Plan) -> None:
-    """Where it is, what each step does, and which can lose data."""
+def show(context: Context, target: Target, plan: Plan, goal: Goal) -> None:
+    """Where it is, what is taken back, what each step can lose, and the other way."""
     if context.json:
         return
     for line in render.plan_header(plan, target.where()):
         context.ui.write(line)
+    pad = max(len(plan.environment), 4)
+    context.ui.write(f"{'back'.ljust(pad)}  {', '.join(plan.reverts) or 'nothing'}, by downgrade")
+    if goal.snapshot is not None:
+        written = render.with_local(goal.snapshot.created)
+        context.ui.write(f"{'or'.ljust(pad)}  --way restore: {goal.snapshot.id}, loses all written since {written}")
     if plan.resumes:
         context.ui.write(f"takes up {plan.resumes}, which was interrupted")
     for line in render.plan_lines(plan):

@@ -106,8 +106,8 @@ def step_what(step: Step, environment: str) -> str:
 def step_note(step: Step) -> str:
     """What is said beside a step in a plan: its message, or what it may lose."""
     match step:
-        case Migrate() if step.loses:
-            return "may lose " + "; ".join(step.loses)
+        case Migrate() if step.verb == "down":
+            return "may lose data: " + "; ".join(step.loses) if step.loses else "loses nothing that its script shows"
         case Migrate():
             return step.message
         case Restore(action="swap"):

@@ -6,6 +6,8 @@ Run by path with the interpreter that has the migrations' imports: ``python bare
 is ``up REVISION``, ``down REVISION`` or ``tip``; the answer is ``ok`` or ``failed: ...``.
 """
 
+import json
+import os
 import sys
 
 from alembic.config import Config
@@ -28,7 +30,8 @@ def main() -> None:
     engine = create_engine(url, poolclass=NullPool)
     answers = sys.stdout
     sys.stdout = sys.stderr
-    print("order", *reversed([one.revision for one in scripts.walk_revisions()]), file=answers, flush=True)
+    found = [(one.revision, os.path.basename(one.path)) for one in scripts.walk_revisions()]
+    print(json.dumps(found[::-1]), file=answers, flush=True)
     for line in sys.stdin:
         word, _, revision = line.strip().partition(" ")
 

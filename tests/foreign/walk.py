@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,7 +37,9 @@ class Bare:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.order = self._line().split()[1:]
+        #: revision and file name, as Alembic reads the graph
+        self.files: dict[str, str] = dict(json.loads(self._line()))
+        self.order = list(self.files)
 
     def _line(self) -> str:
         assert self._process.stdout is not None
@@ -70,7 +73,7 @@ def _bare(foreign: Foreign, source: Path, url: str) -> Iterator[Bare]:
             process.kill()
 
 
-def _committed(foreign: Foreign, source: Path, repo: Repo, url: str, order: list[str]) -> list[str]:
+def _committed(foreign: Foreign, source: Path, repo: Repo, url: str, ordered: dict[str, str]) -> list[str]:
     """Each revision as a changeset of its own, in Alembic's order; returns the nodes."""
     python = histories.interpreter(foreign)
     project = foreign.project + (f'\npython = "{python}"' if python else "")
@@ -78,15 +81,9 @@ def _committed(foreign: Foreign, source: Path, repo: Repo, url: str, order: list
     files: dict[str, str | bytes | None] = {name: (source / name).read_bytes() for name in foreign.code}
     repo.commit({"hgaurora.toml": config, **files}, "settings")
     folder = f"{foreign.migrations}/{foreign.version_location}"
-    by_revision = {}
-    for path in (source / folder).glob("*.py"):
-        text = path.read_text()
-        for line in text.splitlines():
-            if line.startswith(("revision =", "revision:", "revision=")):
-                by_revision[line.partition("=")[2].strip().strip("\"'")] = path
     return [
-        repo.commit({f"{folder}/{by_revision[one].name}": by_revision[one].read_bytes()}, f"migration {one}")
-        for one in order
+        repo.commit({f"{folder}/{name}": (source / folder / name).read_bytes()}, f"migration {revision}")
+        for revision, name in ordered.items()
     ]
 
 
@@ -97,7 +94,7 @@ def walk(foreign: Foreign, url: str, twin: str, folder: Path, *, every: int = 1)
     found = Found()
     try:
         with _bare(foreign, source, twin) as bare:
-            nodes = _committed(foreign, source, repo, url, bare.order)
+            nodes = _committed(foreign, source, repo, url, bare.files)
             for revision, node in zip(bare.order, nodes, strict=True):
                 if not _both(found, revision, bare.do(f"up {revision}"), repo, "deploy", rev=node):
                     break

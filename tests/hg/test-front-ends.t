@@ -68,11 +68,11 @@ The extension is switched on by one line of hgrc. Its commands are listed:
   
   take a deploy back
   
-  Says what the last deploy changed and what each way back costs, then takes the
-  one that loses least, or the one that "--way" names: "downgrade" runs the
-  recorded scripts backwards, "restore" goes back to a snapshot. On a protected
-  environment its name must be typed; "--yes" is for scripts, together with "--
-  accept-loss" where rows would be lost.
+  Without "--to" it takes the newest deploy back that still stands. "--way
+  downgrade" (the default) runs the recorded scripts backwards, and says for
+  each step whether it can lose data; "--way restore" goes back to a snapshot,
+  and loses all that was written since. On a protected environment its name must
+  be typed (for a restore also the snapshot's age); "--yes" is for scripts.
   
   The scripts come from the ledger: the changeset may be stripped, and the
   working directory may hold anything.
@@ -80,7 +80,7 @@ The extension is switched on by one line of hgrc. Its commands are listed:
   Example:
   
     hg aurora-revert prod -n
-        the ways back and what each would lose
+        the steps of the way back, and what each can lose
     hg aurora-revert prod --to previous
         the state before the last deploy
     hg aurora-revert prod --way restore --to prod-42-1
@@ -92,7 +92,6 @@ The extension is switched on by one line of hgrc. Its commands are listed:
                       default)
       --way WAY       how: downgrade or restore
       --yes           do not ask; for scripts
-      --accept-loss N with --yes: lose at most N rows
       --resume        go on with an interrupted revert
       --abort         give an interrupted restore up, and open the database
                       again

@@ -96,7 +96,7 @@ class _NoHistory:
 
 def test_options_reach_the_action(monkeypatch: pytest.MonkeyPatch) -> None:
     app = App(monkeypatch)
-    assert cli.main(["revert", "prod", "--way", "restore", "--accept-loss", "3", "--yes", "-n"]) == 0
+    assert cli.main(["revert", "prod", "--way", "restore", "--yes", "-n"]) == 0
     assert app.calls == [
         (
             "revert",
@@ -105,7 +105,6 @@ def test_options_reach_the_action(monkeypatch: pytest.MonkeyPatch) -> None:
                 "to": None,
                 "way": "restore",
                 "yes": True,
-                "accept_loss": 3,
                 "resume": False,
                 "abort": False,
                 "dry_run": True,
