@@ -175,9 +175,9 @@ def test_a_project_s_own_env_runs_unchanged(dev: Bench, connect: str, before: st
     ],
 )
 def test_an_env_that_cannot_do_is_named(dev: Bench, env: str, said: str) -> None:
-    with dev.child([], env="project", target={"env.py": env.encode()}) as session:
-        with pytest.raises(ConfigError, match=said):
-            session.lock()
+    target = {"env.py": env.encode()}
+    with dev.child([], env="project", target=target) as session, pytest.raises(ConfigError, match=said):
+        session.lock()
 
 
 def test_code_of_the_changeset_is_on_the_path(dev: Bench) -> None:

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from hgaurora.adapters.migrations.process import ChildSession
 from hgaurora.core.errors import Interrupted, MigrationFailed
+from hgaurora.core.model import Script
 from tests.adapters.migrating import Bench, bench, chain, migrate
 
 BLOCK = """
@@ -60,6 +62,11 @@ def _points(dev: Bench) -> list[str]:
     return seen
 
 
+def _both(dev: Bench, session: ChildSession, scripts: list[Script]) -> None:
+    dev.begin(session, scripts)
+    session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+
+
 def test_killed_anywhere_it_goes_on(dev: Bench) -> None:
     """The child is killed before or after what it sends: the next run ends as an undisturbed one.
 
@@ -87,8 +94,7 @@ def test_killed_anywhere_it_goes_on(dev: Bench) -> None:
         with dev.child(scripts, trace=True) as session:
             pids.append(session.pid)
             with pytest.raises(Interrupted):
-                dev.begin(session, scripts)
-                session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+                _both(dev, session, scripts)
         dev.on_event = None
         state = dev.database.state()
         if "r1" not in state.applied:
@@ -169,7 +175,11 @@ def test_what_cannot_be_proven_stops(dev: Bench) -> None:
 
 
 def test_a_commit_by_the_script_is_journaled(dev: Bench) -> None:
-    body = 'op.execute("CREATE TABLE v (n integer)")\nop.get_bind().commit()\nop.execute("INSERT INTO v VALUES (1 / (SELECT n FROM gate))")'
+    body = """
+op.execute("CREATE TABLE v (n integer)")
+op.get_bind().commit()
+op.execute("INSERT INTO v VALUES (1 / (SELECT n FROM gate))")
+"""
     dev.query("CREATE TABLE gate (n integer)")
     dev.query("INSERT INTO gate VALUES (0)")
     with pytest.raises(MigrationFailed, match="division"):
@@ -185,7 +195,8 @@ def test_recorded_results_come_back_with_their_types(dev: Bench) -> None:
     body = """
 row = op.get_bind().execute(sa.text(
     "SELECT 1::bigint AS a, 'x'::text AS b, '{1,2}'::int[] AS c, now()::timestamptz AS d, NULL::numeric AS e, "
-    "true AS f, '{\\"k\\": 1}'::jsonb AS g, 'bad'::mood AS h, 'a''b%'::text AS \\"q\\"\\"%\\", current_date AS i")).one()
+    "true AS f, '{\\"k\\": 1}'::jsonb AS g, 'bad'::mood AS h, "
+    "'a''b%'::text AS \\"q\\"\\"%\\", current_date AS i")).one()
 none = op.get_bind().execute(sa.text("SELECT 1 AS a WHERE false")).fetchall()
 count = op.get_bind().execute(sa.text("CREATE TABLE IF NOT EXISTS w (t text)")).rowcount
 op.get_bind().commit()

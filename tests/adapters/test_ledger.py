@@ -118,9 +118,10 @@ def test_an_interrupted_one_is_taken_up_or_superseded(dev: Bench) -> None:
 def test_a_ledger_of_another_environment_or_a_newer_program(dev: Bench) -> None:
     dev.deploy([])
     other = PostgresDatabase(dev.connection, environment="prod")
+    assert other.acquire()
+    epoch = other.state().epoch
     with pytest.raises(StateError, match="is that of dev, not of prod"):
-        assert other.acquire()
-        other.begin(new(environment="prod"), base_epoch=other.state().epoch, scripts=[])
+        other.begin(new(environment="prod"), base_epoch=epoch, scripts=[])
     other.close()
     dev.query("UPDATE hgaurora.environment SET ledger_version = 99")
     with pytest.raises(StateError, match="version 99, this program knows 1"):
@@ -137,18 +138,14 @@ def test_a_ledger_of_another_environment_or_a_newer_program(dev: Bench) -> None:
         ("UPDATE hgaurora.step SET raw = 'x'", "is not what its event says"),
         ("DELETE FROM hgaurora.step", "the step table does not have"),
         ("UPDATE hgaurora.deployment SET outcome = 'failed'", "its event says ok"),
-        ("INSERT INTO hgaurora.step SELECT 99, deployment, ordinal, 'x' FROM hgaurora.step", "null value"),
+        ("UPDATE hgaurora.step SET id = 99", "step 99 has no event"),
     ],
 )
 def test_every_edit_is_found(dev: Bench, harm: str, said: str) -> None:
     dev.deploy(_tables(1))
     assert dev.database.verify() == []
-    try:
-        dev.query(harm)
-    except psycopg.Error as error:
-        assert said in str(error)
-    else:
-        assert said in "\n".join(dev.database.verify())
+    dev.query(harm)
+    assert said in "\n".join(dev.database.verify())
 
 
 def test_the_outbox(dev: Bench) -> None:
@@ -270,7 +267,8 @@ def test_a_thousand_applied_revisions_are_read_at_once(dev: Bench) -> None:
     dev.deploy(chain("pass"))
     dev.query(
         "INSERT INTO hgaurora.step (id, deployment, ordinal, revision, direction, path, message, parents, depends_on,"
-        " branch_labels, raw, normal, normal_version, irreversible, node, versions, statements, replayed, started, ended)"
+        " branch_labels, raw, normal, normal_version, irreversible, node, versions, statements, replayed, started,"
+        " ended)"
         " SELECT g + 100, 'dev-1', g, 'x' || g, 'up', 'versions/x.py', 'm', ARRAY['x' || g - 1], '{}', '{}',"
         " repeat('a', 64), repeat('b', 64), '1', false, repeat('c', 40), '{}', 1, 0, now(), now()"
         " FROM generate_series(1, 1000) g"
@@ -320,6 +318,9 @@ def test_spans() -> None:
 
 
 def test_the_driver_is_imported_late() -> None:
-    code = "import sys, hgaurora.adapters.database.postgresql, hgaurora.adapters.migrations.process\nprint('psycopg' in sys.modules)"
+    code = (
+        "import sys, hgaurora.adapters.database.postgresql, hgaurora.adapters.migrations.process\n"
+        "print('psycopg' in sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

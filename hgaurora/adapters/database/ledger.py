@@ -84,7 +84,7 @@ def broken(rows: Iterable[tuple[int, datetime, str | None, str, str, str]], tip:
 
 
 def applied(row: Sequence[Any]) -> Applied:
-    """A row of ``ledger_sql.APPLIED``."""
+    """A row of the fold over the ``step`` table, in the order of ``ledger_sql.APPLIED_IN``."""
     return Applied(
         revision=row[0],
         parents=tuple(row[1]),

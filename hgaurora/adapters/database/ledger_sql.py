@@ -3,8 +3,8 @@
 """The ledger's tables and the statements on them, as text: data only, the standard library only.
 
 Names of the ledger are fixed and schema-qualified; ``{version_table}`` stands for the quoted, qualified name of
-Alembic's version table and is filled in by :func:`hgaurora.adapters.database.ledger.compose`. Functions are qualified too:
-an overload in a schema of the search path could otherwise match better than the one that is meant.
+Alembic's version table and is filled in by :func:`hgaurora.adapters.database.ledger.compose`. Functions are qualified
+too: an overload in a schema of the search path could otherwise match better than the one that is meant.
 
 Parameters are ``%(name)s`` where psycopg sends a statement, ``$1`` where the child's libpq does.
 """
@@ -145,7 +145,8 @@ VALUES (%(uuid)s, %(name)s, pg_catalog.current_database(), %(epoch)s, %(ledger_v
 _HASH = """pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to(
             e.tip_hash || pg_catalog.chr(10) || (e.tip_seq + 1)::text || pg_catalog.chr(10)
             || pg_catalog.to_char(moment.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || pg_catalog.chr(10)
-            || COALESCE({deployment}, '') || pg_catalog.chr(10) || {kind} || pg_catalog.chr(10) || {payload}, 'UTF8')), 'hex')"""
+            || COALESCE({deployment}, '') || pg_catalog.chr(10) || {kind} || pg_catalog.chr(10) || {payload},
+            'UTF8')), 'hex')"""
 
 #: append one event; the UPDATE of the one environment row serialises writers
 APPEND = f"""
@@ -214,7 +215,8 @@ event AS (
     INSERT INTO hgaurora.event (seq, at, deployment, kind, payload, hash)
     SELECT tip_seq, at, $6::text, 'step', $7::text, tip_hash FROM tip)
 INSERT INTO hgaurora.step (id, deployment, ordinal, revision, direction, path, message, parents, depends_on,
-    branch_labels, raw, normal, normal_version, irreversible, node, snapshot, versions, statements, replayed, started, ended)
+    branch_labels, raw, normal, normal_version, irreversible, node, snapshot, versions, statements, replayed,
+    started, ended)
 SELECT tip.tip_seq, $6::text, p.ordinal, p.revision, p.direction, p.path, p.message, p.parents, p.depends_on,
     p.branch_labels, p.raw, p.normal, p.normal_version, p.irreversible, p.node, p.snapshot, p.versions, p.statements,
     p.replayed, pg_catalog.now(), tip.at
@@ -233,8 +235,8 @@ WHICH_FENCE = "SELECT " + ", ".join(sql for _, sql in FENCES) + " FROM hgaurora.
 JOURNAL = f"""
 INSERT INTO hgaurora.statement (deployment, revision, direction, ordinal, sql_hash, params_hash, sql, state, result)
 SELECT $5::text, $6::text, $7::text, r.ordinal, r.sql_hash, r.params_hash, r.sql, r.state, r.result
-FROM hgaurora.environment e, pg_catalog.json_to_recordset($8::text::pg_catalog.json) AS r(ordinal integer, sql_hash text,
-    params_hash text, sql text, state text, result text)
+FROM hgaurora.environment e, pg_catalog.json_to_recordset($8::text::pg_catalog.json) AS r(ordinal integer,
+    sql_hash text, params_hash text, sql text, state text, result text)
 WHERE {" AND ".join(sql for _, sql in FENCES[:4])}
 RETURNING id
 """
@@ -262,7 +264,8 @@ SELECT COALESCE(pg_catalog.array_agg(f.said), '{}') FROM (
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
         WHERE (n.nspname = %(schema)s AND c.relname = %(version_table)s)
             OR (n.nspname = 'hgaurora' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')))
-    SELECT 'schema ' || pg_catalog.quote_ident(n.nspname) || ' belongs to ' || pg_catalog.pg_get_userbyid(n.nspowner) AS said
+    SELECT 'schema ' || pg_catalog.quote_ident(n.nspname) || ' belongs to '
+        || pg_catalog.pg_get_userbyid(n.nspowner) AS said
     FROM pg_catalog.pg_namespace n
     WHERE n.nspname IN (%(schema)s, 'hgaurora') AND n.nspowner NOT IN (SELECT oid FROM trusted)
     UNION ALL
@@ -276,7 +279,8 @@ SELECT COALESCE(pg_catalog.array_agg(f.said), '{}') FROM (
 ) f
 """
 
-#: the first question on a connection: which of the tables are there, who holds the lock. %(ledger)s, %(versions)s
+#: the first question on a connection: which of the tables are there, who holds the lock.
+#: %(versions)s is the version table's qualified name
 PROBE = f"""
 SELECT pg_catalog.to_regclass('hgaurora.environment') IS NOT NULL, pg_catalog.to_regclass(%(versions)s) IS NOT NULL,
     ({DISTRUST}),
@@ -291,17 +295,13 @@ LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {LOCK_ROW}
 
 VERSIONS = 'SELECT version_num::text FROM {version_table} ORDER BY version_num::text COLLATE "C"'
 
-_APPLIED_COLUMNS = "revision, parents, depends_on, branch_labels, path, message, raw, normal, normal_version, irreversible, node, deployment"
+_APPLIED_COLUMNS = (
+    "revision, parents, depends_on, branch_labels, path, message, raw, normal, normal_version, irreversible, node, "
+    "deployment"
+)
 
-#: the fold: the last step of each revision that was not carried over by a rebase says whether it is applied
-APPLIED = f"""
-SELECT {_APPLIED_COLUMNS} FROM (
-    SELECT DISTINCT ON (revision) id, direction, {_APPLIED_COLUMNS}
-    FROM hgaurora.step WHERE NOT carried ORDER BY revision, id DESC) s
-WHERE direction = 'up' ORDER BY id
-"""
-
-#: the same fold over the steps of some spans of the chain: %(after)s and %(upto)s, arrays of equal length
+#: the fold over the steps of some spans of the chain: the last step of a revision says whether it is applied.
+#: %(after)s and %(upto)s, arrays of equal length
 APPLIED_IN = f"""
 SELECT {_APPLIED_COLUMNS} FROM (
     SELECT DISTINCT ON (s.revision) s.* FROM hgaurora.step s
@@ -311,7 +311,7 @@ SELECT {_APPLIED_COLUMNS} FROM (
 WHERE direction = 'up' ORDER BY id
 """
 
-#: everything of State in one row and one consistent look; the version rows are asked for beside it
+#: everything of State in one row and one consistent look. Steps that a rebase carried over do not count: see carry.py
 STATE = """
 SELECT pg_catalog.clock_timestamp(), e.ledger_version, e.name, e.uuid::text, e.epoch::text, e.node, e.branch, e.since,
     e.versions, e.deployed_by,

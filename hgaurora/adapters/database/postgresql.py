@@ -204,7 +204,8 @@ class PostgresDatabase:
         running = found[0] if found else None
         if running != (resume or supersede):
             raise StateError(
-                f"{self.environment}: {running or 'no deployment'} is open, {resume or supersede or 'none'} was expected",
+                f"{self.environment}: {running or 'no deployment'} is open, "
+                f"{resume or supersede or 'none'} was expected",
                 state="nothing was changed",
                 hint="run it again; it plans anew",
             )
@@ -264,7 +265,7 @@ class PostgresDatabase:
         return int(row[0])
 
     def events(self, *, deployment: str | None = None, after: int = 0) -> list[dict[str, object]]:
-        """Events in order: ``seq``, ``at`` (ISO 8601, UTC), ``deployment``, ``kind``, ``payload``, ``hash``, ``carried``."""
+        """Events in order: ``seq``, ``at`` (ISO 8601), ``deployment``, ``kind``, ``payload``, ``hash``, ``carried``."""
         return [
             ledger.event(row)
             for row in self._dicts(
@@ -369,7 +370,7 @@ class PostgresDatabase:
             return {one.revision: one for one in map(ledger.applied, cursor)}
 
     def tip(self) -> int:
-        """Sequence number of the newest event. In a copy that was not rebased yet: the end of what it shares with live."""
+        """Sequence number of the newest event; in a copy not rebased yet, the end of what it shares with live."""
         return int(self._one("SELECT tip_seq FROM hgaurora.environment")[0])
 
     def export_after(self, seq: int) -> dict[str, object]:
@@ -441,7 +442,8 @@ class PostgresDatabase:
     def _known(self, version: int) -> None:
         if version > ledger_sql.LEDGER_VERSION:
             raise StateError(
-                f"the ledger of {self.environment} has version {version}, this program knows {ledger_sql.LEDGER_VERSION}",
+                f"the ledger of {self.environment} has version {version}, "
+                f"this program knows {ledger_sql.LEDGER_VERSION}",
                 state="nothing was changed",
                 hint="use the newer hgaurora that wrote it",
             )

@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The process that migrations run in: ``python -I child.py FD PARENT``.
 
-One file, run by path, on an interpreter that has Alembic, SQLAlchemy and psycopg and need not have hgaurora. It speaks JSON
-lines over the socket FD with the process PARENT; stdout and stderr belong to the scripts. It holds the environment's
-lock on the connection that runs the DDL, and ends with its parent.
+One file, run by path, on an interpreter (3.10 or later) that has Alembic, SQLAlchemy and psycopg and need not have
+hgaurora. It speaks JSON lines over the socket FD with the process PARENT; stdout and stderr belong to the scripts. It
+holds the environment's lock on the connection that runs the DDL, and ends with its parent.
 
-Requests: ``job`` (first), ``lock``, ``begin``, ``run``, ``close``; each but the last has one answer. In between the child asks for a
-``password`` for each physical connection, and with ``trace`` waits for ``go`` before and after each thing it sends.
+Requests: ``job`` (first), ``lock``, ``begin``, ``run``, ``close``; each but the last has one answer. In between the
+child asks for a ``password`` for each physical connection, and with ``trace`` waits for ``go`` before and after each
+thing it sends.
 
-A migration is one transaction: BEGIN with a token, the script, Alembic's version row, the ledger's row under its fences,
-COMMIT. Where a script commits on the way (an autocommit block), each statement so far is journaled in the transaction that
-commits it; a later run of the same script does not send again what is journaled, and stops at the first difference.
+A migration is one transaction: BEGIN with a token, the script, Alembic's version row, the ledger's row under its
+fences, COMMIT. Where a script commits on the way (an autocommit block), each statement so far is journaled in the
+transaction that commits it; a later run of the same script does not send again what is journaled, and stops at the
+first difference.
 """
 
 from __future__ import annotations
@@ -126,8 +128,10 @@ _BLOCK = re.compile(r"/\*|\*/")
 
 
 def statements(sql: str) -> Iterator[list[str]]:
-    """The words of each statement of a string, upper case, outside quotes and comments; a body in ``BEGIN ATOMIC`` counts
-    to its CREATE (PostgreSQL manual, 4.1 and CREATE FUNCTION)."""
+    """The words of each statement of a string, upper case, outside quotes and comments.
+
+    A body in ``BEGIN ATOMIC`` counts to its CREATE (PostgreSQL manual, 4.1 and CREATE FUNCTION).
+    """
     words: list[str] = []
     depth, at = 0, 0
     while at < len(sql):
@@ -210,7 +214,8 @@ def proven(sql: str, state: str, ask: Callable[..., list[list[Any]]]) -> str:
         name = found[1].rsplit(".", 1)[-1]
         rows = ask(
             "SELECT i.indisvalid, pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i"
-            " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+            " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+            " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
             " WHERE i.indrelid = pg_catalog.to_regclass($1) AND c.relname = (pg_catalog.parse_ident($2))[1]",
             found[2],
             name,
@@ -222,9 +227,11 @@ def proven(sql: str, state: str, ask: Callable[..., list[list[Any]]]) -> str:
     if found := _REINDEX.match(text):
         for (left,) in ask(
             "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname) FROM pg_catalog.pg_index i"
-            " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+            " JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid"
+            " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
             " WHERE NOT i.indisvalid AND c.relname ~ '_cc(new|old)[0-9]*$' AND (i.indrelid = pg_catalog.to_regclass($1)"
-            " OR i.indrelid = (SELECT o.indrelid FROM pg_catalog.pg_index o WHERE o.indexrelid = pg_catalog.to_regclass($1)))",
+            " OR i.indrelid = (SELECT o.indrelid FROM pg_catalog.pg_index o"
+            " WHERE o.indexrelid = pg_catalog.to_regclass($1)))",
             found[2],
         ):
             ask(f"DROP INDEX CONCURRENTLY {left}")
@@ -386,7 +393,7 @@ class Guard:
         self.open = {}
         for ident, revision, direction, *rest in self.ask(self.ledger["journal_open"]):
             names = ("sql_hash", "params_hash", "sql", "state", "result")
-            self.open.setdefault((revision, direction), []).append({"id": ident, **dict(zip(names, rest))})
+            self.open.setdefault((revision, direction), []).append({"id": ident, **dict(zip(names, rest, strict=True))})
 
     def start(self, step: dict[str, Any]) -> None:
         """A step begins: its script runs next."""
@@ -482,8 +489,11 @@ class Guard:
     def _alone(
         self, cursor: GuardedCursor, send: Callable[[], Any], sent: Sent, row: dict[str, Any] | None = None
     ) -> None:
-        """A statement in autocommit mode: with its journal row in a transaction of its own, or, where the server does not
-        take it in one, between an intent and its result."""
+        """A statement in autocommit mode.
+
+        With its journal row in a transaction of its own, or, where the server does not take it in one, between an
+        intent and its result.
+        """
         if row is None:
             self.begin()
             try:
@@ -538,7 +548,8 @@ class Guard:
         if self.unrecorded:
             raise Refused(
                 "journal",
-                f"the migration uses {self.unrecorded} and then commits on the way: it could not be taken up after a crash",
+                f"the migration uses {self.unrecorded} and then commits on the way: "
+                "it could not be taken up after a crash",
                 "put it into a migration of its own",
             )
         if self.lost:
@@ -564,7 +575,7 @@ class Guard:
         self.trace("after", "journal")
         if len(idents) != len(rows):
             self.fenced()
-        for row, (ident,) in zip(rows, idents):
+        for row, (ident,) in zip(rows, idents, strict=True):
             row["id"] = ident
         self.open.setdefault(self.key, []).extend(rows)
         self.had += len(rows)
@@ -625,10 +636,11 @@ class Guard:
                 self.replay.appendleft(row)
                 raise Refused(
                     "journal",
-                    f"an earlier run sent this outside a transaction and the catalogue cannot prove whether it took effect: "
-                    f"{sent.sql[:200]!r}",
+                    "an earlier run sent this outside a transaction and the catalogue cannot prove whether it took "
+                    f"effect: {sent.sql[:200]!r}",
                     f"look; if it did, UPDATE hgaurora.statement SET state = 'done', result = '{{\"count\": -1}}' "
-                    f"WHERE id = {row['id']}; if not, DELETE FROM hgaurora.statement WHERE id = {row['id']}; then run again",
+                    f"WHERE id = {row['id']}; if not, DELETE FROM hgaurora.statement WHERE id = {row['id']}; "
+                    "then run again",
                 )
             self._settle(row, "done", json.dumps({"count": -1}))
         self._answer(cursor, json.loads(row["result"]))
@@ -648,16 +660,16 @@ class Guard:
         oids = "{" + ",".join(map(str, recorded["types"])) + "}"
         names = dict(
             self.ask(
-                "SELECT t.oid, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t WHERE t.oid = ANY($1::oid[])",
+                "SELECT t.oid, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t"
+                " WHERE t.oid = ANY($1::oid[])",
                 oids,
             )
         )
         types = [names.get(str(oid), "text") for oid in recorded["types"]]
         labels = [name.replace('"', '""').replace("%", "%%") for name in recorded["names"]]
         rows = recorded["rows"] or [[None] * len(types)]
-        selects = [
-            "SELECT " + ", ".join(f'%s::text::{kind} AS "{label}"' for kind, label in zip(types, labels)) for _ in rows
-        ]
+        columns = ", ".join(f'%s::text::{kind} AS "{label}"' for kind, label in zip(types, labels, strict=True))
+        selects = [f"SELECT {columns}"] * len(rows)
         text = " UNION ALL ".join(selects) if recorded["rows"] else selects[0] + " WHERE false"
         psycopg.Cursor.execute(cursor, text, [cell for row in rows for cell in row])
         if not self.begun and not self.connection.autocommit:
@@ -673,7 +685,8 @@ class Guard:
         if self.replay:
             raise Refused(
                 "journal",
-                f"the script ends before statement {self.passed + 1}, which an earlier run committed: {self.replay[0]['sql'][:200]!r}",
+                f"the script ends before statement {self.passed + 1}, which an earlier run committed: "
+                f"{self.replay[0]['sql'][:200]!r}",
                 "deploy the script as it was when it was interrupted, or restore the snapshot taken before it",
             )
         if self.lost:
@@ -701,7 +714,7 @@ class Guard:
     def fenced(self, versions: str = "{}") -> None:
         """Find out which fence does not hold, and raise it."""
         rows = self.ask(self.ledger["which"], *self._fence(), versions)
-        held = dict(zip(self.ledger["fences"], rows[0])) if rows else {"epoch": "f"}
+        held = dict(zip(self.ledger["fences"], rows[0], strict=True)) if rows else {"epoch": "f"}
         for name, message in (
             ("epoch", "another run has taken the environment over"),
             ("transaction", "the migration ended its transaction by itself"),
@@ -737,8 +750,10 @@ class Child:
     # -- connections
 
     def connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
-        """Fill secret, TLS and timeouts into a physical connection of any engine in this process; on the database of the
-        environment the driver's connection is a guarded one."""
+        """Fill secret, TLS and timeouts into a physical connection of any engine in this process.
+
+        On the environment's database psycopg's connection is a guarded one.
+        """
         if dialect.name != "postgresql":
             return None
         ours = self.job["parameters"]
@@ -849,7 +864,8 @@ class Child:
             raise Refused(
                 "env",
                 f"env.py connects with {connection.dialect.driver} to "
-                f"{connection.engine.url.render_as_string(hide_password=True)}, which is not the environment's database by psycopg",
+                f"{connection.engine.url.render_as_string(hide_password=True)}, "
+                "which is not the environment's database by psycopg",
                 'in [project.alembic-options] set sqlalchemy.url = "{url}", or let env.py read it from its config',
             )
         callbacks = options.pop("on_version_apply", None) or ()
@@ -1056,7 +1072,8 @@ class Child:
             told.update(
                 what="import",
                 message=f"{sys.executable} cannot import {error.name or error}: {error}",
-                hint='in [project] of hgaurora.toml name its interpreter with python = "..." or its folder with paths = [...]',
+                hint='in [project] of hgaurora.toml name its interpreter with python = "..." '
+                "or its folder with paths = [...]",
             )
         else:
             told["message"] = f"{type(error).__name__}: {error}"

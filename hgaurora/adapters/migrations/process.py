@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The parent's side of a migration child: starts it without anything of ours in reach, asks it, ends it.
 
-The child dies with the thread that started it (PR_SET_PDEATHSIG), so :meth:`ChildMigrator.start` belongs on the main thread.
+The child dies with the thread that started it (PR_SET_PDEATHSIG), so :meth:`ChildMigrator.start` belongs on the main
+thread.
 """
 
 from __future__ import annotations
