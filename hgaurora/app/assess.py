@@ -52,7 +52,7 @@ def read_sources(context: Context, target: Target, node: str, applied: Mapping[s
     :param applied: what the ledger records; the same bytes are not parsed again.
     """
     folder = target.project.migrations
-    found = context.history.files(node, [folder, *target.project.paths])
+    found = context.history.files(node, [folder, *("" if path == "." else path for path in target.project.paths)])
     files = {relative(path, folder): content for path, content in found.items() if path.startswith(folder + "/")}
     code = {path: content for path, content in found.items() if _below(path, target.project.paths)}
     return Sources(files, code, Graph.parse(files, target.project.version_locations, applied))

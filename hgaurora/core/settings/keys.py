@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
-from .values import Reader, choice, duration, flag, items, path, regex, text, texts, url, whole, window
+from .values import Reader, choice, duration, flag, folder, items, path, regex, text, texts, url, whole, window
 
 #: kinds of environment, named by the key that makes one
 KINDS = ("target", "url", "cluster")
@@ -91,11 +91,11 @@ KEYS: tuple[Key, ...] = (
     _project(
         "paths",
         list,
-        items(path),
+        items(folder),
         '["src"]',
         default=(),
         shown="[]",
-        allowed="paths inside the repository",
+        allowed="paths inside the repository, or . for all of it",
         doc="application code that migrations import; put on Python's path in the migration's process",
     ),
     _project(

@@ -179,6 +179,11 @@ def texts(value: object) -> Mapping[str, str]:
     return found
 
 
+def folder(value: object) -> str:
+    """A path in the repository, or ``.`` for the whole of it."""
+    return "." if value == "." else path(value)
+
+
 def path(value: object) -> str:
     """A path in the repository: relative, with slashes, without ``..``, as Mercurial stores it."""
     found = str(text()(value))
