@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..core import render
-from ..core.errors import HgAuroraError, InputError, Interrupted, LockHeld, PolicyError
+from ..core.errors import HgAuroraError, InputError, Interrupted, LockHeld, PolicyError, StateError
 from ..core.graph import Graph, heads
-from ..core.model import Changeset, Finding, Kind, Outcome, Script
+from ..core.model import Applied, Changeset, Finding, Kind, Outcome, Script
 from ..core.plan import to_json
 from ..core.policy import finding_json
 from ..core.steps import Plan
 from ..execute import Preview, Run, verify, walk
 from ..ports import Job, MigrationSession, NewDeployment
-from .assess import Assessment, Sources, assess, change_request, judged
+from .assess import Assessment, Sources, assess, change_request, judged, read_files
 from .context import Context, Target
 from .delivery import deliver
 from .report import StepReport
@@ -150,6 +150,8 @@ def _nothing(
     context: Context, target: Target, found: Assessment, started: float, waited: bool = False
 ) -> dict[str, Any]:
     took = context.clock.monotonic() - started
+    if found.state.undelivered:
+        deliver(context, target)
     if not context.json:
         by = f", done by {found.state.deployed_by} (waited {render.duration(took)})" if waited else ""
         context.ui.write(
@@ -226,23 +228,29 @@ def _locked(context: Context, target: Target, found: Assessment, started: float)
 
 
 @contextmanager
-def child(target: Target, plan: Plan, sources: Sources | None) -> Iterator[MigrationSession]:
-    """A migration child for a plan; ended, with its server session, when the block is left."""
-    raws: dict[str, str] = {}
-    if any(step.recorded for step in plan.migrations):
-        raws = {one.path: one.raw for one in target.database.state().applied.values()}
-        raws.update({step.path: step.raw for step in plan.migrations if step.recorded})
-    contents = target.database.scripts(list(raws.values())) if raws else {}
+def child(
+    target: Target, plan: Plan, sources: Sources | None, wanted: Mapping[str, Applied] | None = None
+) -> Iterator[MigrationSession]:
+    """A migration child for a plan; ended, with its server session, when the block is left.
+
+    :param sources: the target changeset's; what comes up comes from them.
+    :param wanted: for a revert: the recorded revisions it goes back to; what comes up comes from these.
+    """
+    downs = any(step.verb == "down" for step in plan.migrations)
+    ups = any(step.verb == "run" for step in plan.migrations)
+    recorded = _recorded(target, target.database.state().applied) if downs else {}
+    coming = _recorded(target, wanted) if wanted and ups else {}
+    around = sources or _surroundings(target.context, target, plan)
     settings, project = target.settings, target.project
     session = target.context.adapters.migrator().start(
         Job(
             environment=target.name,
             connection=target.connection(),
-            target=sources.files if sources else {},
-            recorded={path: contents[raw] for path, raw in raws.items()},
+            target={**around.files, **coming},
+            recorded=recorded,
             version_locations=project.version_locations,
             env=project.env,
-            code=sources.code if sources else {},
+            code=around.code,
             paths=project.paths,
             imports=project.imports,
             python=project.python,
@@ -256,6 +264,43 @@ def child(target: Target, plan: Plan, sources: Sources | None) -> Iterator[Migra
         yield session
     finally:
         session.close()
+
+
+def _recorded(target: Target, applied: Mapping[str, Applied]) -> dict[str, bytes]:
+    """The ledger's own copies of scripts, each at its path (a path that was used again gets the revision in front)."""
+    contents = target.database.scripts([one.raw for one in applied.values()])
+    found: dict[str, bytes] = {}
+    for one in applied.values():
+        folder, _, name = one.path.rpartition("/")
+        found[one.path if one.path not in found else f"{folder}/{one.revision}_{name}"] = contents[one.raw]
+    return found
+
+
+def _surroundings(context: Context, target: Target, plan: Plan) -> Sources:
+    """What recorded scripts need beside themselves: the code they import and a project's own ``env.py``.
+
+    Taken from the changeset that was deployed, else from the one gone back to; only where the settings name some.
+
+    :raises StateError: it is needed, and neither changeset is here.
+    """
+    project = target.project
+    if project.env == "ours" and not project.paths:
+        return Sources({}, {}, Graph({}))
+    nodes = [node for node in (plan.base_node, plan.target.node if plan.target else None) if node]
+    for node in nodes:
+        if context.history.known(node):
+            files, code = read_files(context, target, node)
+            return Sources({path: files[path] for path in files if not _is_version(target, path)}, code, Graph({}))
+    raise StateError(
+        f"the code that the migrations import (paths) is that of {' or '.join(node[:12] for node in nodes)}, "
+        "which is not in this repository",
+        state=f"{target.name} was not touched",
+        hint=f"hg pull -r {nodes[0][:12]} from where it is" if nodes else "deploy a changeset first",
+    )
+
+
+def _is_version(target: Target, path: str) -> bool:
+    return path.rpartition("/")[0] in target.project.version_locations
 
 
 def new_deployment(context: Context, target: Target, plan: Plan) -> NewDeployment:

@@ -28,9 +28,19 @@ ACTIONS = ("copy", "check", "carry", "close", "swap", "verify")
 
 
 def begin(
-    context: Context, target: Target, state: State, goal: Goal, options: Mapping[str, Any], started: float
+    context: Context,
+    target: Target,
+    state: State,
+    goal: Goal,
+    options: Mapping[str, Any],
+    started: float,
+    *,
+    resumes: str | None = None,
 ) -> dict[str, Any]:
-    """A restore from its start."""
+    """A restore from its start.
+
+    :param resumes: one that was interrupted before there was a copy; its id is kept.
+    """
     from .revert import confirm
 
     snapshot = goal.snapshot
@@ -63,7 +73,8 @@ def begin(
             new_deployment(context, target, plan),
             base_epoch=plan.base_epoch,
             scripts=[],
-            supersede=state.open.id if state.open else None,
+            resume=resumes,
+            supersede=state.open.id if state.open and resumes is None else None,
         )
         target.control.restore_copy(snapshot.id, deployment=deployment.id)
         return _walk(context, target, plan, deployment.id, started)

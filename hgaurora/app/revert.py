@@ -18,6 +18,7 @@ from ..core.steps import Plan
 from ..execute import Preview, walk
 from . import restore
 from .context import Context, Target
+from .delivery import deliver
 from .deploy import _Silent, child, locked, run_migrations
 
 
@@ -63,15 +64,23 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
     if state.lock is not None:
         raise locked(context, target, 0.0)
     interrupted = state.open
-    if interrupted is not None and interrupted.kind is Kind.REVERT:
+    resumes = interrupted.id if interrupted is not None and _takes_up(interrupted, options) else None
+    if options.get("resume") and resumes is None:
+        raise StateError(
+            f"no revert of {target.name} was interrupted: there is nothing to go on with",
+            state="nothing was done",
+            hint=f"{context.ui.front}status {target.name} shows where it is",
+        )
+    if interrupted is not None and resumes is not None:
         goal = _interrupted_goal(context, target, interrupted)
-        resumes: str | None = interrupted.id
+        way = interrupted.way or Way.DOWNGRADE
     else:
         goal = _goal(context, target, state, options)
-        resumes = None
-    way = _way(options, goal)
+        way = _way(options, goal)
     if way is Way.RESTORE:
-        return restore.begin(context, target, state, goal, options, started)
+        if goal.snapshot is None and not goal.reverts and _there(state, goal):
+            return _already(context, target, state, goal)
+        return restore.begin(context, target, state, goal, options, started, resumes=resumes)
     plan = plan_revert(
         target.name,
         state,
@@ -82,8 +91,8 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
         reverts=goal.reverts,
         resumes=resumes,
     )
-    if plan.empty and state.node == (goal.changeset.node if goal.changeset else None) and state.open is None:
-        return _already(context, target, plan)
+    if plan.empty and _there(state, goal):
+        return _already(context, target, state, goal)
     show(context, target, plan, goal)
     if options.get("dry_run"):
         walk(plan, Preview(), _Silent(), context.clock)
@@ -92,7 +101,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
         return {"environment": target.name, "state": "planned", "dry_run": True, "plan": to_json(plan)}
     confirm(context, target, options, f"run {way.value}")
     supersede = interrupted.id if interrupted is not None and resumes is None else None
-    with child(target, plan, None) as session:
+    with child(target, plan, None, goal.applied) as session:
         if not session.lock():
             raise locked(context, target, 0.0)
         again = target.database.state()
@@ -111,12 +120,22 @@ def _way(options: Mapping[str, Any], goal: Goal) -> Way:
     return Way.RESTORE if goal.snapshot is not None and options.get("to") == goal.snapshot.id else Way.DOWNGRADE
 
 
-def _already(context: Context, target: Target, plan: Plan) -> dict[str, Any]:
-    node = plan.target.node if plan.target else None
-    branch = plan.target.branch if plan.target else None
+def _takes_up(interrupted: Deployment, options: Mapping[str, Any]) -> bool:
+    """True where this run goes on with an interrupted revert: it is not told to do it in another way."""
+    return interrupted.kind is Kind.REVERT and Way(options.get("way") or interrupted.way) is interrupted.way
+
+
+def _there(state: State, goal: Goal) -> bool:
+    """True where an environment is at its goal, and nothing is open."""
+    return state.open is None and state.node == (goal.changeset.node if goal.changeset else None)
+
+
+def _already(context: Context, target: Target, state: State, goal: Goal) -> dict[str, Any]:
+    if state.undelivered:
+        deliver(context, target)
     if not context.json:
-        context.ui.write(f"{target.name} is at {render.place(node, branch)}: nothing to do")
-    return {"environment": target.name, "state": "reverted", "changed": False, "node": node, "steps": []}
+        context.ui.write(f"{target.name} is at {render.place(state.node, state.branch)}: nothing to do")
+    return {"environment": target.name, "state": "reverted", "changed": False, "node": state.node, "steps": []}
 
 
 def in_force(deployments: list[Deployment]) -> list[Deployment]:
@@ -229,12 +248,15 @@ def _at_snapshot(context: Context, target: Target, standing: list[Deployment], s
 
 
 def _interrupted_goal(context: Context, target: Target, interrupted: Deployment) -> Goal:
-    """Where an interrupted revert by downgrade was going: what it takes back says it."""
+    """Where an interrupted revert was going: what it takes back says it."""
     if interrupted.way is Way.RESTORE:
-        raise StateError(
-            f"{target.name}: {interrupted.id} by restore was begun, but no copy of it is here",
-            state=f"{target.name} serves and is complete",
-            hint=f"{context.ui.front}deploy {target.name} closes it and goes on from where the database is",
+        # cut off before there was a copy: its plan names the snapshot
+        steps: Any = interrupted.plan["steps"]
+        return Goal(
+            changeset=changeset_of(context, interrupted.node, interrupted.branch),
+            applied={},
+            reverts=interrupted.reverts,
+            snapshot=next((one for one in target.control.snapshots() if one.id == steps[0]["snapshot"]), None),
         )
     deployments = target.database.deployments()
     standing = in_force([one for one in deployments if one.number < interrupted.number])
