@@ -199,9 +199,9 @@ class Job:
 
     environment: str
     connection: Connection
-    #: migrations of the target changeset: path relative to the migrations folder, to content
+    #: what steps up come from: path relative to the migrations folder, to content
     target: Mapping[str, bytes]
-    #: the recorded scripts of everything applied; same shape
+    #: what steps down come from: the recorded scripts of everything applied; same shape
     recorded: Mapping[str, bytes]
     version_locations: tuple[str, ...] = ("versions",)
     env: str = "ours"  # ours | project

@@ -46,15 +46,22 @@ class Assessment:
         return self.plan.empty and self.state.node == self.target.node and self.interrupted is None
 
 
+def read_files(context: Context, target: Target, node: str) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """As of a changeset: the migrations folder (paths relative to it), and the code its migrations import."""
+    folder = target.project.migrations
+    paths = ["" if path == "." else path for path in target.project.paths]
+    found = context.history.files(node, [folder, *paths])
+    files = {relative(path, folder): content for path, content in found.items() if path.startswith(folder + "/")}
+    code = {path: content for path, content in found.items() if any(_below(path, one) for one in paths)}
+    return files, code
+
+
 def read_sources(context: Context, target: Target, node: str, applied: Mapping[str, Applied]) -> Sources:
-    """The migrations folder, and the code its migrations import, as of a changeset.
+    """The migrations of a changeset.
 
     :param applied: what the ledger records; the same bytes are not parsed again.
     """
-    folder = target.project.migrations
-    found = context.history.files(node, [folder, *("" if path == "." else path for path in target.project.paths)])
-    files = {relative(path, folder): content for path, content in found.items() if path.startswith(folder + "/")}
-    code = {path: content for path, content in found.items() if _below(path, target.project.paths)}
+    files, code = read_files(context, target, node)
     return Sources(files, code, Graph.parse(files, target.project.version_locations, applied))
 
 
@@ -103,8 +110,8 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
     return Assessment(state, wanted, plan, sources, interrupted, state.lock)
 
 
-def _below(path: str, folders: tuple[str, ...]) -> bool:
-    return any(folder == "." or path.startswith(folder.rstrip("/") + "/") for folder in folders)
+def _below(path: str, folder: str) -> bool:
+    return not folder or path.startswith(folder.rstrip("/") + "/")
 
 
 def _takes_up(interrupted: Deployment | None, wanted: Changeset) -> bool:

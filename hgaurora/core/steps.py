@@ -24,8 +24,8 @@ class TakeSnapshot:
 class Migrate:
     """Run one migration up or down, in a transaction of its own.
 
-    ``raw`` names the script's exact content; a script with ``recorded`` true is the one the ledger
-    recorded, else the one of the target changeset.
+    ``raw`` names the script's exact content; with ``recorded`` true it is the ledger's own copy, else the target
+    changeset's.
     """
 
     revision: str

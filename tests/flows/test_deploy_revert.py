@@ -231,3 +231,29 @@ def test_autocommit_block_runs_and_reverts(shop: Repo, nodes: list[str], pg_data
     assert query(pg_database, "SELECT to_regclass('orders_id') IS NOT NULL") == [(True,)]
     call(shop, "revert", env="dev", to="previous")
     assert versions(pg_database) == set()
+
+
+def test_a_revert_brings_the_edited_script_back(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    """Down with the script that ran last, up with the one that ran before: the same id, the same file name."""
+    call(shop, "deploy", env="dev")
+    edited = TWO.replace("orders (id int)", "invoices (id int)").replace("DROP TABLE orders", "DROP TABLE invoices")
+    three = THREE.replace("orders", "invoices")
+    tip = shop.commit({_v("0002_orders"): edited, _v("0003_net"): three}, "edited")
+    call(shop, "deploy", env="dev", rev=tip)
+    assert query(pg_database, "SELECT to_regclass('orders'), to_regclass('invoices') IS NULL") == [(None, False)]
+    said = call(shop, "revert", env="dev", json=True).json()[0]
+    assert [(s["verb"], s["what"]) for s in said["steps"]] == [
+        ("down", "0003_net"), ("down", "0002_orders"), ("run", "0002_orders"), ("run", "0003_net"),
+    ]  # fmt: skip
+    assert query(pg_database, "SELECT to_regclass('invoices'), to_regclass('orders') IS NULL") == [(None, False)]
+
+
+def test_status_follow_and_log(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev")
+    followed = call(shop, "status", follow="dev-1")
+    assert followed.out[-1] == "dev-1 ended: ok, heads 0003"
+    with pytest.raises(InputError, match="no deploy dev-9"):
+        call(shop, "status", follow="dev-9")
+    text = call(shop, "log", env="dev", verbose=True).out
+    assert text[0].split() == ["deploy", "when", "who", "what", "result"]
+    assert any("0002_orders" in line for line in text[2:])

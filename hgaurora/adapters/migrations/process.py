@@ -33,7 +33,7 @@ from ...core.errors import (
     SecurityError,
 )
 from ...core.identity import NORMAL_VERSION
-from ...core.model import StepResult
+from ...core.model import Direction, StepResult
 from ...core.steps import Migrate
 from ...ports import Job
 from ..database import connection as database
@@ -259,7 +259,7 @@ class ChildSession:
             "snapshot": snapshot,
         }
         started = time.monotonic()
-        request = {"do": "run", "step": payload, "recorded": step.recorded, "versions": step.versions}
+        request = {"do": "run", "step": payload, "recorded": step.direction is Direction.DOWN, "versions": step.versions}
         answer = self._ask(request, "done", step=step, limit=self._job.wall_clock)
         return StepResult(
             seconds=time.monotonic() - started,
