@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -109,8 +109,9 @@ def test_transaction_control_in_text(sql: str, word: str | None) -> None:
         (MAKE + "import sys\nsys.exit(0)", r"called sys.exit\(0\)"),
         (MAKE + "raise KeyboardInterrupt", "KeyboardInterrupt"),
         (
-            MAKE + "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
-            "threads running",
+            MAKE + "import threading\nbind = op.get_bind()\n"
+            "one = threading.Thread(target=bind.exec_driver_sql, args=('SELECT 1',))\none.start()\none.join()",
+            "from a thread of its own",
         ),
         (MAKE + "import nothing_of_this_name", "cannot import nothing_of_this_name"),
         (MAKE + 'op.execute("SELECT no_such_column")', 'column "no_such_column" does not exist'),
@@ -145,6 +146,33 @@ def test_a_death_is_not_taken_for_success(dev: Bench, body: str) -> None:
         with pytest.raises(Interrupted):
             session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
     _nothing(dev)
+
+
+@pytest.mark.parametrize(("when", "applied"), [("before", []), ("after", ["r1"])])
+def test_a_commit_whose_answer_is_lost_is_not_guessed(dev: Bench, when: str, applied: list[str]) -> None:
+    scripts = chain(MAKE)
+    backend: list[int | None] = []
+
+    def cut(told: Mapping[str, object]) -> None:
+        if told["is"] == "trace" and told["what"] == "COMMIT" and told["when"] == when and backend:
+            dev.query("SELECT pg_terminate_backend(%s)", backend[0])
+
+    dev.on_event = cut
+    with dev.child(scripts, trace=True) as session:
+        dev.begin(session, scripts)
+        backend.append(session.backend)
+        if when == "before":
+            with pytest.raises(Interrupted, match="known|lost its connection"):
+                session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+        else:
+            session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+    assert list(dev.database.state().applied) == applied
+    assert dev.query("SELECT to_regclass('made') IS NOT NULL") == [(bool(applied),)]
+
+
+def test_a_sleeping_thread_does_no_harm(dev: Bench) -> None:
+    body = MAKE + "import threading, time\nthreading.Thread(target=time.sleep, args=(300,)).start()"
+    dev.deploy(chain(body))
 
 
 def test_what_a_script_leaves_running_is_killed(dev: Bench) -> None:

@@ -23,6 +23,7 @@ import ctypes
 import functools
 import hashlib
 import importlib
+import io
 import json
 import os
 import re
@@ -366,9 +367,10 @@ class Guard:
 
     def command(self, sql: str) -> None:
         """Send one message with statements that have no answer."""
-        self.trace("before", sql)
+        word = sql.split(";")[0]
+        self.trace("before", word)
         self._rows(self.pgconn.exec_(sql.encode()))
-        self.trace("after", sql)
+        self.trace("after", word)
 
     @staticmethod
     def _rows(result: Any) -> list[list[Any]]:
@@ -406,7 +408,8 @@ class Guard:
         self.count = self.passed = 0
         self.token = self.unrecorded = ""
         self.begun = self.lost = self.recorded = self.committing = self.reset = False
-        self.threads = threading.active_count()
+        self.foreign = False
+        self.thread = threading.get_ident()
         self.active = True
 
     def over(self) -> None:
@@ -429,6 +432,7 @@ class Guard:
 
     def commit(self, send: Callable[[], None]) -> None:
         """The step's own commit, or one on the way, which takes the journal with it."""
+        self.foreign = self.foreign or threading.get_ident() != self.thread
         status = self.pgconn.transaction_status
         if status == TransactionStatus.INERROR:
             raise Refused("transaction", "the migration commits after a statement failed", "let the error end it")
@@ -453,6 +457,10 @@ class Guard:
         self, cursor: GuardedCursor, send: Callable[[], Any], query: Any, params: Any, many: bool = False
     ) -> None:
         """Send a statement of a script, or answer it from the journal."""
+        if threading.get_ident() != self.thread:
+            # it could come after the step is over, into the next one's transaction
+            self.foreign = True
+            raise Refused("threads", "the migration sends a statement from a thread of its own")
         sql = (
             query
             if isinstance(query, str)
@@ -691,8 +699,10 @@ class Guard:
             )
         if self.lost:
             raise Refused("transaction", "the migration rolled its transaction back by itself and went on")
-        if threading.active_count() > self.threads:
-            raise Refused("threads", "the migration leaves threads running", "join them before it returns")
+        if self.foreign:
+            raise Refused(
+                "threads", "the migration sent statements from a thread of its own", "send them from upgrade()"
+            )
         versions = sorted(heads)
         payload = {**self.step, "versions": versions, "statements": statements, "replayed": self.passed}
         said = json.dumps(payload, sort_keys=True, separators=(",", ":"))
@@ -1147,6 +1157,9 @@ def tether(parent: int) -> None:
 def main() -> None:
     """Run until the parent closes; leave without waiting for anything a script left behind."""
     sys.dont_write_bytecode = True
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # what a script printed is there when it is killed
+        sys.stdout.reconfigure(line_buffering=True)
     tether(int(sys.argv[2]))
     parent = Parent(int(sys.argv[1]))
     try:
