@@ -186,6 +186,7 @@ COMMANDS: tuple[Command, ...] = (
         ),
         action="engine",
         arguments=(Argument("verb", choices=("start", "stop", "status")), ANY_ENVIRONMENT),
+        changes=True,
     ),
     Command(
         "demo",
@@ -197,6 +198,7 @@ COMMANDS: tuple[Command, ...] = (
         action="demo",
         arguments=(Argument("directory", required=False),),
         repository=False,
+        changes=True,
     ),
     Command(
         "hg-config",

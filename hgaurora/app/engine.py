@@ -25,7 +25,7 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
             state="nothing was done",
             hint='an environment with target = "local" has a server of its own',
         )
-    objects = [_one(target, options["verb"]) for target in targets]
+    objects = [_one(target, options["verb"], dry_run=bool(options.get("dry_run"))) for target in targets]
     if context.json:
         context.ui.write(json.dumps(objects))
         return 0
@@ -34,17 +34,19 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
         rows.append((found["environment"], found["server"], found["version"] or "", found["socket"] or ""))
     for line in render.table(rows):
         context.ui.write(line)
+    if options.get("dry_run") and options["verb"] != "status":
+        context.ui.write(f"nothing was changed; without -n each of these is asked to {options['verb']}")
     return 0
 
 
-def _one(target: Target, verb: str) -> dict[str, Any]:
+def _one(target: Target, verb: str, *, dry_run: bool) -> dict[str, Any]:
     from ..adapters.local.cluster import LocalCluster
 
     cluster = target.control
     assert isinstance(cluster, LocalCluster)
-    if verb == "start":
+    if verb == "start" and not dry_run:
         cluster.connection()
-    elif verb == "stop":
+    elif verb == "stop" and not dry_run:
         cluster.stop()
     status = cluster.status()
     socket = None

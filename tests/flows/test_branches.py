@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Random revision graphs: a move between any two changesets ends where a fresh deploy of the second ends.
 
-The same id comes with another body, another ``down_revision``, and both; merges and dependencies come too. Each revision
+The same id comes with another body, another ``down_revision``, and both; merges and dependencies too. Each revision
 owns a table whose shape depends on its variant and on its parents, so a step that was skipped, doubled or run with the
 wrong script shows in the schema. Rows of tables whose revision did not have to move must survive.
 

@@ -1,0 +1,61 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Wrong settings through the front door: one error with file, line and key, exit code 30, and nothing written.
+
+Every key with every fault is tried on the reader itself (``tests/unit/test_settings.py``); here is one of each kind as a
+person meets it.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.world import Repo, command
+
+GOOD = '[environments.dev]\nurl = "postgresql://localhost/never"\n'
+
+FAULTS = {
+    "misspelt": (GOOD + 'deplyos = "all()"\n', 3, "environments.dev.deplyos"),
+    "wrong type": (GOOD + "protected = 1\n", 3, "environments.dev.protected"),
+    "out of range": (GOOD + "lock-tries = 0\n", 3, "environments.dev.lock-tries"),
+    "missing": ("[environments.dev]\nschema = 'public'\n", 1, "environments.dev"),
+    "contradiction": (GOOD + 'soak = "2h"\n', 3, "environments.dev.soak"),
+    "two on one database": (GOOD + GOOD.replace("dev", "prod"), None, None),
+    "a password": (GOOD.replace("localhost", "ana:hunter2@localhost"), 2, "environments.dev.url"),
+    "no TOML": (GOOD + "= 1\n", 3, None),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("words", [("deploy", "dev"), ("status",), ("log", "dev")], ids="-".join)
+def test_one_clear_error_and_nothing_written(repo: Repo, fault: str, words: tuple[str, ...]) -> None:
+    text, line, key = FAULTS[fault]
+    repo.write({"hgaurora.toml": text})
+    before = sorted(path.name for path in (repo.root / ".hg").rglob("*"))
+    ended = command(repo, *words, "--json")
+    found = json.loads(ended.stdout)
+    assert (ended.returncode, len(found), found[0]["error"], found[0]["exit"]) == (30, 1, "ConfigError", 30)
+    assert found[0]["message"].startswith("hgaurora.toml:")
+    assert found[0]["data"]["file"] == "hgaurora.toml"
+    if line is not None:
+        assert found[0]["data"]["line"] == line
+    if key is not None:
+        assert found[0]["data"]["key"] == key
+    assert "hunter2" not in ended.stdout + ended.stderr
+    assert sorted(path.name for path in (repo.root / ".hg").rglob("*")) == before
+
+
+def test_no_settings_and_no_repository(repo: Repo, tmp_path_factory: pytest.TempPathFactory) -> None:
+    ended = command(repo, "status")
+    assert ended.returncode == 30
+    assert "hgaurora init" in ended.stderr
+    ended = command(repo, "deploy", "nope", "--nonsense")
+    assert ended.returncode == 10
+
+
+def test_unknown_environment(repo: Repo) -> None:
+    repo.write({"hgaurora.toml": GOOD})
+    ended = command(repo, "deploy", "prod")
+    assert (ended.returncode, "prod" in ended.stderr, "dev" in ended.stderr) == (10, True, True)
