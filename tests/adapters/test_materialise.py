@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -69,3 +70,19 @@ def test_a_thousand_files_take_no_time_and_no_descriptors() -> None:
         folder.write("target", {f"versions/{n}.py": b"x" * 1000 for n in range(1000)})
     assert time.process_time() - started < 0.5
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next() -> None:
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.write(writing, os.fsencode(Folder().path))
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    left = Path(os.fsdecode(os.read(reading, 4096)))
+    os.close(reading)
+    os.close(writing)
+    with Folder() as running:
+        assert not left.exists()
+        with Folder():
+            assert running.path.exists()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from ...core.errors import InputError
 
 #: kept in memory where the system has such a place
 _MEMORY = Path("/dev/shm")
+_PREFIX = "hgaurora-run-"
 
 
 def _parts(path: str) -> tuple[str, ...]:
@@ -34,6 +36,8 @@ def _parts(path: str) -> tuple[str, ...]:
 class Folder:
     """A private temporary folder (0700); files in it are 0600, made new, never through a link.
 
+    It is locked as long as its process lives; what killed ones left is removed.
+
     >>> with Folder() as folder:
     ...     folder.write("target", {"versions/a.py": b""})
     ...     (folder.path / "target" / "versions" / "a.py").exists()
@@ -42,7 +46,12 @@ class Folder:
 
     def __init__(self) -> None:
         memory = _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else None
-        self.path = Path(tempfile.mkdtemp(prefix="hgaurora-", dir=memory))
+        self._lock = -1
+        while self._lock < 0:
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=memory))
+            # not there any more: somebody who swept was faster than our lock
+            self._lock = _locked(self.path, wait=True)
+        _sweep(self.path.parent)
 
     def write(self, name: str, files: Mapping[str, bytes]) -> None:
         """Lay files down below ``name``: path relative to it, to content.
@@ -85,12 +94,44 @@ class Folder:
     def remove(self) -> None:
         """Remove it and everything a script may have put there. Can be asked twice."""
         shutil.rmtree(self.path, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     def __enter__(self) -> Folder:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.remove()
+
+
+def _locked(path: Path, *, wait: bool) -> int:
+    """A descriptor that holds a folder's lock; -1 where another process has it, or the folder is gone."""
+    try:
+        fd = os.open(path, os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        os.close(fd)
+        return -1
+    if not path.exists():
+        os.close(fd)
+        return -1
+    return fd
+
+
+def _sweep(place: Path) -> None:
+    """Remove the folders of this user whose processes were killed."""
+    for left in place.glob(f"{_PREFIX}*"):
+        try:
+            ours = left.lstat().st_uid == os.geteuid()
+        except FileNotFoundError:  # removed since
+            continue
+        if ours and (fd := _locked(left, wait=False)) >= 0:
+            shutil.rmtree(left, ignore_errors=True)
+            os.close(fd)
 
 
 def _clash(path: str, error: OSError) -> InputError:
