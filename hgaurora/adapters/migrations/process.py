@@ -259,7 +259,8 @@ class ChildSession:
             "snapshot": snapshot,
         }
         started = time.monotonic()
-        request = {"do": "run", "step": payload, "recorded": step.direction is Direction.DOWN, "versions": step.versions}
+        recorded = step.direction is Direction.DOWN
+        request = {"do": "run", "step": payload, "recorded": recorded, "versions": step.versions}
         answer = self._ask(request, "done", step=step, limit=self._job.wall_clock)
         return StepResult(
             seconds=time.monotonic() - started,
