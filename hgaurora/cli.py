@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The click front end: the table of :mod:`hgaurora.commands`, in a loop.
 
-Nothing heavy is imported before a command needs it; hg is started in the background before that.
+hg takes longest to start, so it is started before anything is imported that is not needed for that, click too.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -14,10 +15,9 @@ import sys
 import textwrap
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from . import __version__
 from .commands import CLI, COMMANDS, Command, Option
@@ -25,8 +25,14 @@ from .core.errors import HgAuroraError, InputError, Interrupted
 from .ui import Hg, Streams, Terminal
 
 if TYPE_CHECKING:
+    import subprocess
+
+    import click
+
     from .ports import History
 
+#: with these hg is in front, is not asked, or is asked of a repository that is named in another way
+_NOT_AHEAD = ("-h", "--help", "--hg-fd", "--repository", "--version")
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
 
@@ -39,6 +45,28 @@ class _Run:
         self.debug = "--debug" in arguments
         self.repository: str | None = None
         self._channel: Any = None
+        self._ahead: tuple[Path, subprocess.Popen[bytes]] | None = None
+
+    def start_hg(self, arguments: Sequence[str]) -> None:
+        """Start hg where these arguments look like a command that asks it; what they really mean is seen later."""
+        asks = {command.name for command in COMMANDS if command.repository}
+        if asks.isdisjoint(arguments) or any(word.startswith(_NOT_AHEAD) for word in arguments):
+            return
+        from .adapters.history import server
+
+        named = arguments[arguments.index("-R") + 1 :][:1] if "-R" in arguments else [None]
+        # who asks hg in earnest is told what is wrong
+        with suppress(HgAuroraError, OSError):
+            root = find_repository(*named)
+            self._ahead = root, server.spawn(root, server.find_hg())
+
+    def close(self) -> None:
+        """Flush, and end an hg that nobody asked."""
+        if self._ahead is not None:
+            from .adapters.history import server
+
+            server.end(self._ahead[1])
+        self.ui.close()
 
     def attach(self, fd: int) -> None:
         """hg is in front: history, prompts and bars go over this socket."""
@@ -55,7 +83,11 @@ class _Run:
             return PipeHistory(self._channel)
         from .adapters.history.hglib import HglibHistory
 
-        return HglibHistory(find_repository(self.repository))
+        root = find_repository(self.repository)
+        started = None
+        if self._ahead is not None and self._ahead[0] == root:
+            started, self._ahead = self._ahead[1], None
+        return HglibHistory(root, started=started)
 
     def command(self, command: Command, options: dict[str, Any]) -> int:
         """Run one command of the table."""
@@ -123,6 +155,8 @@ def hg_config(ui: Streams, *, as_json: bool = False) -> int:
 
 
 def _parameter(option: Option) -> click.Parameter:
+    import click
+
     names = [f"--{option.long}", option.key] + ([f"-{option.short}"] if option.short else [])
     if option.kind == "flag":
         return click.Option(names, is_flag=True, help=option.help)
@@ -131,12 +165,14 @@ def _parameter(option: Option) -> click.Parameter:
 
 
 def _repository() -> click.Parameter:
-    return click.Option(
-        ["-R", "--repository"], metavar="PATH", help="the repository, else the one around this folder"
-    )
+    import click
+
+    return click.Option(["-R", "--repository"], metavar="PATH", help="the repository, else the one around this folder")
 
 
 def _build(run: _Run, command: Command) -> click.Command:
+    import click
+
     def call(repository: str | None, debug: bool, **options: Any) -> int:
         run.repository = repository or run.repository
         return run.command(command, options)
@@ -171,12 +207,13 @@ def _build(run: _Run, command: Command) -> click.Command:
     )
 
 
-class _Group(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [command.name for command in COMMANDS]  # the table's order, not the alphabet's
-
-
 def _group(run: _Run) -> click.Group:
+    import click
+
+    class Group(click.Group):
+        def list_commands(self, ctx: click.Context) -> list[str]:
+            return [command.name for command in COMMANDS]  # the table's order, not the alphabet's
+
     def prepare(repository: str | None, hg_fd: int | None) -> None:
         run.repository = repository
         if hg_fd is not None:
@@ -187,7 +224,7 @@ def _group(run: _Run) -> click.Group:
             run.ui.write(f"hgaurora {__version__}")
             context.exit()
 
-    return _Group(
+    return Group(
         "hgaurora",
         commands=[_build(run, command) for command in COMMANDS],
         callback=prepare,
@@ -195,7 +232,11 @@ def _group(run: _Run) -> click.Group:
             _repository(),
             click.Option(["--hg-fd"], type=int, hidden=True),
             click.Option(
-                ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=show_version,
+                ["--version"],
+                is_flag=True,
+                is_eager=True,
+                expose_value=False,
+                callback=show_version,
                 help="show the version",
             ),
         ],
@@ -225,6 +266,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code, never raises."""
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     run = _Run(arguments)
+    run.start_hg(arguments)
+    # nothing that is loaded goes away again: looking for garbage in it would take a tenth of a short command
+    gc.set_threshold(50_000)
+    import click
+
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, _stop)
     try:
@@ -253,4 +299,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             run.ui.write(json.dumps([bug]))
         return 255
     finally:
-        run.ui.close()
+        run.close()

@@ -86,7 +86,8 @@ def table(lines: Sequence[Line]) -> str:
     """All lines, in columns."""
     rows = [["", "without (min..max)", "hgaurora (min..max)", "figure", "at most"], *(line.cells() for line in lines)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join("  ".join(row).rstrip() for row in padded)
 
 
 def versions(url: str) -> str:
@@ -94,6 +95,5 @@ def versions(url: str) -> str:
     with psycopg.connect(url) as connection:
         server = connection.info.parameter_status("server_version")
         fsync = connection.execute("SHOW fsync").fetchone()
-    names = ("hgaurora", "mercurial", "alembic", "sqlalchemy", "psycopg")
-    packages = ", ".join(f"{name} {version(name)}" for name in names if name != "hgaurora")
+    packages = ", ".join(f"{name} {version(name)}" for name in ("mercurial", "alembic", "sqlalchemy", "psycopg"))
     return f"Python {platform.python_version()}, {packages}; PostgreSQL {server} (fsync {fsync[0] if fsync else '?'})"

@@ -13,31 +13,35 @@ import ast
 import getpass
 import os
 import re
-import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ...core.errors import ConfigError, StateError
 from ...core.model import Changeset
+from . import server
 from .base import BaseHistory, Entry, from_hg
+from .server import find_hg
 
-_CHANGESET = (
-    "{node} {phase} {if(obsolete, 1, 0)} {branch|hex}.{author|hex}.{desc|hex}.{tags % '{tag|hex},'}\n"
-)
-#: options of the server; subrepositories are never touched, and a log never asks or draws
-_CONFIG = ("ui.interactive=False", "subrepos.allowed=False", "ui.color=off", "progress.disable=True")
+_CHANGESET = "{node} {phase} {if(obsolete, 1, 0)} {branch|hex}.{author|hex}.{desc|hex}.{tags % '{tag|hex},'}\n"
+#: what is asked of hgrc, all at the first time: (section, name)
+_SETTINGS = (("hgaurora", "config"), ("hgaurora", "config-rev"), ("ui", "username"))
 
 
 class HglibHistory(BaseHistory):
-    """:class:`hgaurora.ports.History` of the repository at ``root``. Thread-safe; one request at a time."""
+    """:class:`hgaurora.ports.History` of the repository at ``root``. Thread-safe; one request at a time.
 
-    def __init__(self, root: Path, *, hg: str | None = None) -> None:
+    :param hg: hg's program; the default is found.
+    :param started: a command server of this repository that was started already; it is this object's from now on.
+    """
+
+    def __init__(self, root: Path, *, hg: str | None = None, started: subprocess.Popen[bytes] | None = None) -> None:
         self._root = root
         self._hg = hg
+        self._started = started
         self._lock = threading.Lock()
         self._client: Any = None
         self._broken: Exception | None = None
@@ -51,26 +55,26 @@ class HglibHistory(BaseHistory):
 
     def config(self, name: str) -> str | None:
         """A value of ``[hgaurora]`` in hgrc, or None; what hg does not trust is not seen."""
-        return self._setting("hgaurora", name)
+        wanted = ("hgaurora", name)
+        return (self._settings if wanted in _SETTINGS else self._asked(wanted))[wanted] or None
 
     def user(self) -> str:
         """``HGUSER``, ``ui.username``, ``EMAIL``, or the login name: hg's own order."""
-        found = os.environ.get("HGUSER") or self._setting("ui", "username") or os.environ.get("EMAIL")
+        found = os.environ.get("HGUSER") or self._settings["ui", "username"] or os.environ.get("EMAIL")
         return os.path.expandvars(found) if found else getpass.getuser()
 
     def close(self) -> None:
-        """End the server. It only ever read, so it is not asked to end in good order, which would take 0.1 s."""
+        """End the server."""
         self._starting.join()
         with self._lock:
             client, self._client = self._client, None
             if client is not None:
-                client.server.kill()
-                client.server.communicate()
+                server.end(client.server)
             self._broken = self._broken or ValueError("closed")
 
     def _start(self) -> None:
         try:
-            self._client = _open(self._root, self._hg or find_hg())
+            self._client = _open(self._root, self._started or (self._hg or find_hg()))
         except Exception as error:  # handed over to whoever asks first
             self._broken = error
 
@@ -105,10 +109,15 @@ class HglibHistory(BaseHistory):
             hint=f"hg -R {self._root} verify says whether the repository is whole",
         )
 
-    def _setting(self, section: str, name: str) -> str | None:
-        assert re.fullmatch(r"[a-z.-]+", section + name)
-        value = self._run("log", "--rev=null", "-T", f'{{config("{section}", "{name}")|hex}}')
-        return _text(value) or None
+    @cached_property
+    def _settings(self) -> dict[tuple[str, str], str]:
+        return self._asked(*_SETTINGS)
+
+    def _asked(self, *settings: tuple[str, str]) -> dict[tuple[str, str], str]:
+        assert all(re.fullmatch(r"[a-z.-]+", section + name) for section, name in settings)
+        template = " ".join(f'{{config("{section}", "{name}")|hex}}' for section, name in settings)
+        values = self._run("log", "--rev=null", "-T", template).decode("ascii").split(" ")
+        return dict(zip(settings, map(_text, values), strict=True))
 
     def _log(self, revset: str, *, hidden: bool, typed: bool = False) -> Changeset | None:
         out = self._run("log", f"--rev={revset}", "-T", _CHANGESET, *(["--hidden"] if hidden else []))
@@ -152,37 +161,14 @@ class HglibHistory(BaseHistory):
         return {path: found[path] for path in paths}
 
 
-def find_hg() -> str:
-    """The hg beside this Python, else the one on PATH.
-
-    :raises ConfigError: there is none.
-    """
-    beside = Path(sys.executable).parent / "hg"
-    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("hg")
-    if found is None:
-        raise ConfigError(
-            f"hg was found neither beside {sys.executable} nor on PATH",
-            state="nothing was done",
-            hint=f"{sys.executable} -m pip install mercurial",
-        )
-    return found
-
-
-def _open(root: Path, hg: str) -> Any:
+def _open(root: Path, hg: str | subprocess.Popen[bytes]) -> Any:
+    """A client of the server, which is started where ``hg`` is only a program."""
     from hglib.client import hgclient
     from hglib.error import ResponseError, ServerError
 
     client = hgclient(os.fsencode(root), "UTF-8", None, connect=False)
-    # +strictflags: an argument that looks like --config or --debugger is never taken for an option
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HG") or name == "HGRCPATH"}
-    environment |= {"HGPLAIN": "+strictflags", "HGENCODING": "UTF-8"}
-    command = [hg, "-R", os.fspath(root), *(f"--config={value}" for value in _CONFIG), "serve", "--cmdserver", "pipe"]
-    pipe = subprocess.PIPE
     try:
-        # a session of its own: Ctrl-C is for us, and it ends when its stdin does
-        client.server = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
-        )
+        client.server = server.spawn(root, hg) if isinstance(hg, str) else hg
         client._readhello()
     except (ServerError, ResponseError, OSError, ValueError) as error:
         raise StateError(

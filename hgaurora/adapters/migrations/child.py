@@ -21,6 +21,7 @@ from __future__ import annotations
 import collections
 import ctypes
 import functools
+import gc
 import hashlib
 import importlib
 import io
@@ -1157,6 +1158,8 @@ def tether(parent: int) -> None:
 def main() -> None:
     """Run until the parent closes; leave without waiting for anything a script left behind."""
     sys.dont_write_bytecode = True
+    # of the modules and scripts that are loaded nothing is garbage; what a migration leaves is found later
+    gc.set_threshold(50_000)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # what a script printed is there when it is killed
         sys.stdout.reconfigure(line_buffering=True)
