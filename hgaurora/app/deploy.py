@@ -253,7 +253,7 @@ def child(
             code=around.code,
             paths=project.paths,
             imports=project.imports,
-            python=project.python,
+            python=_interpreter(target),
             options=project.alembic_options,
             lock_timeout=settings.lock_timeout,
             statement_timeout=settings.statement_timeout,
@@ -301,6 +301,12 @@ def _surroundings(context: Context, target: Target, plan: Plan) -> Sources:
 
 def _is_version(target: Target, path: str) -> bool:
     return path.rpartition("/")[0] in target.project.version_locations
+
+
+def _interpreter(target: Target) -> str | None:
+    """What ``python`` names: a path is relative to the repository, a bare name is looked up by the system."""
+    python = target.project.python
+    return str(target.context.history.root / python) if python and "/" in python else python
 
 
 def new_deployment(context: Context, target: Target, plan: Plan) -> NewDeployment:

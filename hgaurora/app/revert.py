@@ -163,7 +163,7 @@ def _goal(context: Context, target: Target, state: State, options: Mapping[str, 
             hint=f"{context.ui.front}log {target.name} shows its history",
         )
     if to == "previous":
-        return _before(context, target, standing, len(standing) - 1)
+        return _before(context, target, standing, _newest_that_moved(target, standing))
     by_id = {one.id: index for index, one in enumerate(standing)}
     if to in by_id:
         return _after(context, target, standing, by_id[to])
@@ -183,6 +183,13 @@ def _goal(context: Context, target: Target, state: State, options: Mapping[str, 
         hint=f"{context.ui.front}log {target.name} shows what was; {context.ui.front}deploy {target.name} -r "
         f"{node[:12]} goes to its migrations",
     )
+
+
+def _newest_that_moved(target: Target, standing: list[Deployment]) -> int:
+    """The newest deploy that there is anything of to take back: one that failed at its first migration left nothing."""
+    ended = [one.id for one in standing if one.outcome in (Outcome.FAILED, Outcome.SUPERSEDED)]
+    idle = set(ended) - {step.deployment for step in target.database.steps(ended)}
+    return max((index for index, one in enumerate(standing) if one.id not in idle), default=len(standing) - 1)
 
 
 def _node(context: Context, to: str, standing: list[Deployment]) -> str:

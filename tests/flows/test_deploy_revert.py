@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,28 @@ def test_revert_to_a_named_point(shop: Repo, nodes: list[str], pg_database: str,
     found = call(shop, "revert", env="dev", to=to, json=True).json()[0]
     assert (found["node"], found["heads"]) == (nodes[0], ["0001"])
     assert found["reverts"] == ["dev-2", "dev-3"]
+    assert versions(pg_database) == {"0001"}
+
+
+def test_revert_passes_over_a_deploy_that_left_nothing(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev", rev=nodes[0])
+    call(shop, "deploy", env="dev", rev=nodes[1])
+    shop.update(nodes[1])
+    broken = shop.commit({_v("0009_broken"): migration("0009", "0002", sql("SELECT * FROM nowhere"))}, "broken")
+    with pytest.raises(MigrationFailed):
+        call(shop, "deploy", env="dev", rev=broken)
+    found = call(shop, "revert", env="dev", json=True).json()[0]
+    assert (found["node"], found["reverts"]) == (nodes[0], ["dev-2", "dev-3"])
+    assert versions(pg_database) == {"0001"}
+
+
+def test_an_interpreter_is_relative_to_the_repository(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    own = shop.root / ".venv" / "bin" / "python"
+    own.parent.mkdir(parents=True)
+    own.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    own.chmod(0o755)
+    shop.write({"hgaurora.toml": settings({"dev": pg_database}, project='python = ".venv/bin/python"')})
+    call(shop, "deploy", env="dev", rev=nodes[0])
     assert versions(pg_database) == {"0001"}
 
 

@@ -333,7 +333,7 @@ KEYS: tuple[Key, ...] = (
         default=0.0,
         shown='"0s"',
         allowed="0s to 7d; 0s is no limit",
-        doc="how long all migrations of one run may take, by the clock on the wall",
+        doc="how long one migration may take, by the clock on the wall",
     ),
     _environment(
         "change-request-required",

@@ -114,7 +114,7 @@ def within(environment: Environment, project: ProjectSettings | None, where: Whe
     if statement and migration and statement > migration:
         yield where.problem(
             key("statement-timeout"),
-            "is longer than {other}, the limit of the whole run",
+            "is longer than {other}, the limit of the whole migration",
             "make migration-timeout the longer one",
             other=key("migration-timeout"),
         )
