@@ -24,6 +24,7 @@ from psycopg import conninfo, sql
 
 from hgaurora.adapters.database import maintenance
 from hgaurora.adapters.database.postgresql import PostgresDatabase
+from hgaurora.adapters.local import files
 from hgaurora.adapters.local.cluster import LocalCluster
 from hgaurora.app.compose import Adapters
 from tests.crash.points import BOTH, CHILD, PARENT, Aim, Mark, Points, RecordedAdapters
@@ -139,28 +140,28 @@ class Ground:
             self._drop(self._name)
         shutil.rmtree(self.folder)
 
-    def cell(self, aim: Aim, adapters: MakeAdapters = RecordedAdapters) -> Result:
-        """Kill a run, run it again, look."""
+    def cell(self, aim: Aim, adapters: MakeAdapters = RecordedAdapters, *, tries: int = TRIES) -> Result:
+        """Kill a run, run it again (at most ``tries`` times, until it says that all is done), look."""
         started = time.monotonic()
         with self.place() as place:
-            problems, tries = self._disturbed(place, aim, adapters)
-        return Result(aim, tuple(problems), tries, time.monotonic() - started)
+            problems, tried = self._disturbed(place, aim, adapters, tries)
+        return Result(aim, tuple(problems), tried, time.monotonic() - started)
 
-    def _disturbed(self, place: Place, aim: Aim, adapters: MakeAdapters) -> tuple[list[str], int]:
+    def _disturbed(self, place: Place, aim: Aim, adapters: MakeAdapters, limit: int) -> tuple[list[str], int]:
         first = play(place.root, [self.scenario.command], aim=aim, adapters=adapters)
         if first.hung:
             return [f"the disturbed run hangs: {first.said}"], 0
         if not first.struck:
             return [f"the point was never reached; the run said: {first.said or 'nothing'}"], 0
         said: list[str] = [] if first.code in (0, None) else [f"disturbed: {first.said}"]
-        for tries in range(1, TRIES + 1):
+        for tries in range(1, limit + 1):
             again = play(place.root, [self.scenario.command, _STATUS], adapters=adapters)
             if again.code == 0:
                 return compare(self.end, look(place, again)), tries
             said.append(f"try {tries}: {again.said}")
             if again.hung:
                 break
-        return said, TRIES
+        return said, limit
 
     def _create(self, name: str, template: str | None) -> str:
         with psycopg.connect(self.server, autocommit=True) as connection:
@@ -307,18 +308,8 @@ def _stop_all(folder: Path) -> None:
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int(pidfile.read_text().splitlines()[0])
             if os.path.samefile(f"/proc/{pid}/cwd", pidfile.parent):
-                ended = os.pidfd_open(pid)
                 os.kill(pid, signal.SIGQUIT)
-                _wait(ended)
-
-
-def _wait(ended: int) -> None:
-    import select
-
-    try:
-        select.select([ended], [], [], 30)
-    finally:
-        os.close(ended)
+                files.until(lambda pidfile=pidfile: not pidfile.exists(), 30)
 
 
 @contextmanager

@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import random
 import shlex
+import signal
+import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.crash.controls import controls
 from tests.crash.harness import Ground, Result, room
 from tests.crash.points import Aim
 from tests.crash.scenarios import BY_NAME, Scenario
@@ -50,9 +54,15 @@ class Row:
         return sum(not result.problems for result in self.results)
 
 
+def _tied() -> None:
+    """A worker ends with the process that started it."""
+    os.environ.update({"HGRCPATH": "", "HGUSER": "ana"})
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG, prctl(2)
+
+
 def _cells(name: str, server: str, folder: str, draw: Draw, part: tuple[int, int]) -> tuple[int, int, list[Result]]:
     """In a process of its own, which has no threads when it forks: a share of a scenario's cells."""
-    os.environ.update({"HGRCPATH": "", "HGUSER": "ana"})
     number, of = part
     ground = Ground(BY_NAME[name], server, Path(folder) / str(number))
     ground.prepare(twice=draw.sample is None and draw.only is None)
@@ -79,9 +89,29 @@ def _told(ground: Ground, aim: Aim) -> Result:
 def run(scenarios: Sequence[Scenario], server: str, *, jobs: int, draw: Draw) -> Iterator[Row]:
     """Kill in each scenario, in ``jobs`` processes; a sample is drawn over all of a scenario's cells."""
     spawn = multiprocessing.get_context("spawn")
-    with room() as folder, ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+    with room() as folder, ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_tied) as pool:
         for scenario in scenarios:
             parts = [pool.submit(_cells, scenario.name, server, str(folder), draw, (n, jobs)) for n in range(jobs)]
             found = [part.result() for part in parts]
             points, cells, _ = found[0]
             yield Row(scenario, points, cells, [result for _, _, results in found for result in results])
+
+
+def _weakened(scenario: str, server: str, folder: str) -> dict[str, tuple[str, ...]]:
+    ground = Ground(BY_NAME[scenario], server, Path(folder))
+    ground.prepare(twice=False)
+    try:
+        return {
+            control.name: ground.cell(Aim.parse(control.aim), control.adapters, tries=1).problems
+            for control in controls()
+            if control.scenario == scenario
+        }
+    finally:
+        ground.close()
+
+
+def weakened(scenario: str, server: str) -> dict[str, tuple[str, ...]]:
+    """The controls of a scenario by name, and what one kill shows without the protection."""
+    spawn = multiprocessing.get_context("spawn")
+    with room() as folder, ProcessPoolExecutor(1, mp_context=spawn, initializer=_tied) as pool:
+        return pool.submit(_weakened, scenario, server, str(folder)).result()

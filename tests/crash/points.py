@@ -186,10 +186,12 @@ class RecordedAdapters(Adapters):
 
     def control(self, folder: Path, environment: str, settings: Environment, **_: Any) -> Any:
         """With each action inside of it."""
-        made = super().control(
-            folder, environment, settings, fsync=False, trace=lambda word: self.points.word(f"engine: {word}")
-        )
+        made = super().control(folder, environment, settings, fsync=False, trace=self.word)
         return Recorded(made, "control", self.points)
+
+    def word(self, action: str) -> None:
+        """An action inside of a control plane is done."""
+        self.points.word(f"engine: {action}")
 
     def database(self, connection: Connection, environment: str) -> Any:
         """Live database or copy."""

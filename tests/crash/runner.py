@@ -53,21 +53,19 @@ def play(
         os.close(reading)
         _alone(root, commands, aim, adapters, writing)
     os.close(writing)
-    with open(reading, "rb") as told:
-        ended = os.pidfd_open(pid)
-        try:
-            found = _read(told.fileno(), ended)
-            hung = not select.select([ended], [], [], LIMIT)[0]
-            if hung:
-                os.kill(pid, signal.SIGKILL)
-        finally:
-            os.close(ended)
-        _, status = os.waitpid(pid, 0)
+    with open(reading, "rb", buffering=0) as told:
+        parts = []
+        # its end comes with the process's: nothing that it starts is handed the pipe
+        while not (hung := not select.select([told], [], [], LIMIT)[0]) and (part := told.read(1 << 16)):
+            parts.append(part)
+    if hung:
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
     if hung:
         return Outcome(None, f"did not end within {LIMIT:.0f} s", hung=True)
     if os.WIFSIGNALED(status):
         return Outcome(None, f"killed by signal {os.WTERMSIG(status)}", struck=True)
-    data = json.loads(found)
+    data = json.loads(b"".join(parts))
     return Outcome(
         data["code"],
         data["said"],
@@ -75,17 +73,6 @@ def play(
         tuple(Mark(*mark) for mark in data["marks"]),
         data["struck"],
     )
-
-
-def _read(told: int, ended: int) -> bytes:
-    """What the process tells, until it ends: others may hold its pipe open for longer."""
-    parts = []
-    while True:
-        ready, _, _ = select.select([told, ended], [], [], LIMIT)
-        if told in ready and (data := os.read(told, 1 << 16)):
-            parts.append(data)
-        elif ended in ready or not ready or told in ready:
-            return b"".join(parts)
 
 
 def _alone(

@@ -40,8 +40,6 @@ from ..database import connection as database
 from ..database import ledger
 from .materialise import Folder
 
-_CHILD = Path(__file__).with_name("child.py")
-
 #: what of our environment a script may see
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
 
@@ -111,6 +109,9 @@ class _Output:
 class ChildSession:
     """The :class:`~hgaurora.ports.MigrationSession`: one child, from start to :meth:`close`."""
 
+    #: what the child runs
+    program = Path(__file__).with_name("child.py")
+
     def __init__(self, job: Job, on_event: OnEvent | None) -> None:
         self._job = job
         self._on_event = on_event
@@ -155,7 +156,7 @@ class ChildSession:
         try:
             with theirs:
                 process = subprocess.Popen(
-                    [python, "-I", str(_CHILD), str(theirs.fileno()), str(os.getpid())],
+                    [python, "-I", str(self.program), str(theirs.fileno()), str(os.getpid())],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
