@@ -263,12 +263,17 @@ def _stop(signum: int, frame: object) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code, never raises."""
+    """Run the command line; returns the exit code, never raises.
+
+    :param arguments: the default is the process's own, which is then taken to end when this returns.
+    """
+    process = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     run = _Run(arguments)
     run.start_hg(arguments)
-    # nothing that is loaded goes away again: looking for garbage in it would take a tenth of a short command
-    gc.set_threshold(50_000)
+    if process:
+        # what is loaded stays: to look for garbage in it, now and at the end, takes a sixth of a short command
+        gc.set_threshold(50_000)
     import click
 
     for name in (signal.SIGTERM, signal.SIGHUP):
@@ -300,3 +305,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 255
     finally:
         run.close()
+        if process:
+            gc.freeze()
