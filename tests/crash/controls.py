@@ -117,6 +117,12 @@ def controls() -> Iterable[Control]:
         "both before sql: journal done #1",
         _child('verdict = proven(sent.sql, row["state"], self.ask)', 'verdict = "again"'),
     )
+    yield Control(
+        "an index that was left invalid is made again",
+        "block",
+        "child amid sql: CREATE INDEX CONCURRENTLY account_balance ON account (balance) #2",
+        _child('verdict = proven(sent.sql, row["state"], self.ask)', 'verdict = "done"'),
+    )
     yield Control("an interrupted deployment is taken up", "block", "both after database.begin #1", _without(open=None))
     yield Control("events that wait are delivered", "block", "both before journal.deliver #1", _without(undelivered=0))
     yield Control(

@@ -17,6 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from hgaurora.adapters.local import files
 from hgaurora.adapters.migrations.process import ChildMigrator, ChildSession
 from hgaurora.app.compose import Adapters
 from hgaurora.core.settings import Environment
@@ -31,7 +34,7 @@ class Mark:
 
     label: str
     number: int
-    side: str  # before | after
+    side: str  # before | amid | after
     #: a child ran at that moment
     child: bool = False
 
@@ -57,10 +60,41 @@ class Aim:
     @classmethod
     def parse(cls, text: str) -> Aim:
         """What :meth:`__str__` made. :raises ValueError: it is none."""
-        found = re.fullmatch(r"(parent|child|both) (before|after) (.+) #(\d+)", text)
+        found = re.fullmatch(r"(parent|child|both) (before|amid|after) (.+) #(\d+)", text)
         if not found:
             raise ValueError(f"not a cell: {text!r}")
         return cls(Mark(found[3], int(found[4]), found[2]), found[1])
+
+
+class Blocker:
+    """Holds a lock that a statement outside of a transaction waits for, when it has begun to change the catalogue."""
+
+    def __init__(self, connection: Connection, backend: int | None) -> None:
+        self._backend = backend
+        password = connection.password()
+        self._holds = psycopg.connect(**{**connection.parameters, **({"password": password} if password else {})})
+        self._looks = psycopg.connect(self._holds.info.dsn, password=password or "", autocommit=True)
+        self._holds.execute("LOCK TABLE public.account IN ROW EXCLUSIVE MODE")
+
+    def __enter__(self) -> Blocker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._holds.close()
+        self._looks.close()
+
+    def _state(self) -> str | None:
+        text = "SELECT coalesce(wait_event_type, '') FROM pg_stat_activity WHERE pid = %s"
+        row = self._looks.execute(text, (self._backend,)).fetchone()
+        return None if row is None else row[0]
+
+    def waited_for(self) -> bool:
+        """The statement has come to the lock."""
+        return files.until(lambda: self._state() == "Lock", 10)
+
+    def gone(self) -> None:
+        """The server has noticed that its client is dead."""
+        files.until(lambda: self._state() is None, 10)
 
 
 class Points:
@@ -71,6 +105,7 @@ class Points:
         self.marks: list[Mark] = []
         self.struck = False
         self.session: ChildSession | None = None
+        self.connection: Connection | None = None
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
@@ -88,10 +123,25 @@ class Points:
 
     def sent(self, when: str, label: str) -> None:
         """The child tells; it does one thing after another."""
-        if when == "before":
-            self.before(label)
-        else:
+        if when == "after":
             self.after(label, self._counts[label])
+            if "CONCURRENTLY" in label:
+                self.marks.append(Mark(label, self._counts[label], "amid", child=True))
+            return
+        number = self.before(label)
+        if self.aim is not None and self.aim.mark.key == (label, number, "amid"):
+            assert self.session is not None
+            assert self.connection is not None
+            blocker = Blocker(self.connection, self.session.backend)
+            threading.Thread(target=self._amid, args=(blocker,)).start()
+
+    def _amid(self, blocker: Blocker) -> None:
+        with blocker:
+            self.struck = blocker.waited_for()
+            if self.struck:
+                assert self.aim is not None
+                self._strike(self.aim.victim)
+                blocker.gone()
 
     def word(self, label: str) -> None:
         """Something inside an adapter is done; nothing tells when it begins."""
@@ -152,7 +202,7 @@ class RecordedMigrator:
         """See :class:`hgaurora.ports.Migrator`."""
         number = self._points.before("child.start")
         session = self._start(replace(job, trace=True), on_event=self._told)
-        self._points.session = session
+        self._points.session, self._points.connection = session, job.connection
         self._points.after("child.start", number)
         return _Session(session, self._points)
 
