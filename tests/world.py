@@ -128,16 +128,22 @@ class Recorder:
         return json.loads("\n".join(self.out))
 
 
-def call(repo: Repo, command: str, *, answers: Sequence[str] = (), **options: Any) -> Recorder:
-    """One command in this process, through the same door that the front ends use."""
+def call(
+    repo: Repo, command: str, *, answers: Sequence[str] = (), history: HglibHistory | None = None, **options: Any
+) -> Recorder:
+    """One command in this process, through the same door that the front ends use.
+
+    :param history: one to use again; opening one costs 0.2 s.
+    """
     ui = Recorder(list(answers))
     saved = dict(os.environ)
     os.environ.update({"HGRCPATH": "", "HGUSER": "ana"})
-    history = HglibHistory(repo.root)
+    opened = history or HglibHistory(repo.root)
     try:
-        app.run(command, options, history=history, ui=ui)
+        app.run(command, options, history=opened, ui=ui)
     finally:
-        history.close()
+        if history is None:
+            opened.close()
         os.environ.clear()
         os.environ.update(saved)
     return ui

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Wrong settings through the front door: one error with file, line and key, exit code 30, and nothing written.
 
-Every key with every fault is tried on the reader itself (``tests/unit/test_settings.py``); here is one of each kind as a
-person meets it.
+Every key with every fault is tried on the reader itself (``tests/unit/test_settings.py``); here is one of each kind as
+a person meets it.
 """
 
 from __future__ import annotations

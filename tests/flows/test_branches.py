@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from hgaurora.adapters.history.hglib import HglibHistory
 from tests import engines
 from tests.unit.strategies import History, Revision, mutated, random_history, script_source
 from tests.world import Repo, bare, call, dump, query, server_for_command, settings, versions
@@ -75,29 +76,33 @@ def check(seed: int, server: str, url: str, folder: Path) -> int:
     """Walk a random path through random changesets; returns how many moves were compared."""
     rng = random.Random(seed)
     repo = Repo(folder / f"repo-{seed}")
+    history_of_repo = HglibHistory(repo.root)
     try:
         changesets = _changesets(repo, rng, url)
         config = (repo.root / "hgaurora.toml").read_text()
         at: History = {}
         order = [rng.randrange(len(changesets)) for _ in range(4)]
+        expected: dict[int, tuple[list[str], set[str]]] = {}
         for index in order:
             node, history = changesets[index]
             for revision in at:
                 query(url, f"UPDATE t_{revision} SET id = 1")
-            call(repo, "deploy", env="dev", rev=node)
+            call(repo, "deploy", env="dev", rev=node, history=history_of_repo)
             kept = _kept(at, history)
             marks = {revision: query(url, f"SELECT id FROM t_{revision}")[0][0] for revision in history}
             stayed = {revision for revision, mark in marks.items() if mark == 1}
             assert stayed == kept, f"seed {seed}: {stayed ^ kept}"
-            with engines.fresh_database(server) as fresh:
-                (repo.root / "hgaurora.toml").write_text(config.replace(f'"{bare(url)}"', f'"{bare(fresh)}"'))
-                call(repo, "deploy", env="dev", rev=node)
-                (repo.root / "hgaurora.toml").write_text(config)
-                assert _sorted(dump(url)) == _sorted(dump(fresh)), f"seed {seed}"
-                assert versions(url) == versions(fresh), f"seed {seed}"
+            if index not in expected:
+                with engines.fresh_database(server) as fresh:
+                    (repo.root / "hgaurora.toml").write_text(config.replace(f'"{bare(url)}"', f'"{bare(fresh)}"'))
+                    call(repo, "deploy", env="dev", rev=node, history=history_of_repo)
+                    (repo.root / "hgaurora.toml").write_text(config)
+                    expected[index] = _sorted(dump(fresh)), versions(fresh)
+            assert (_sorted(dump(url)), versions(url)) == expected[index], f"seed {seed}"
             at = history
         return len(order)
     finally:
+        history_of_repo.close()
         repo.close()
 
 

@@ -31,7 +31,7 @@ class Foreign:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-#: The issue's first choice, octavia 19.0.0, does not run on PostgreSQL: bare Alembic stops after its first revisions at
+#: octavia 19.0.0, the first choice, does not run on PostgreSQL: bare Alembic stops after its first revisions at
 #: a constraint that only MySQL calls PRIMARY. CKAN's is PostgreSQL only, and its scripts import ckan itself.
 CKAN = Foreign(
     name="ckan",
@@ -43,11 +43,11 @@ CKAN = Foreign(
 
 PREFECT = Foreign(
     name="prefect",
-    requirement="prefect==3.9.1",
+    requirement="prefect==3.8.8",
     migrations="prefect/server/database/_migrations",
     version_location="versions/postgresql",
     project='version-locations = ["versions/postgresql"]\nimports = ["prefect"]',
-    python=("prefect==3.9.1", "alembic", "psycopg[binary]"),
+    python=("prefect==3.8.8", "alembic", "psycopg[binary]"),
 )
 
 

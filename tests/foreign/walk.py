@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hgaurora.adapters.history.hglib import HglibHistory
 from hgaurora.core.errors import HgAuroraError
 from tests import engines
 from tests.foreign import histories
@@ -61,7 +62,13 @@ def _bare(foreign: Foreign, source: Path, url: str) -> Iterator[Bare]:
     place = str(source / foreign.migrations / foreign.version_location)
     path = "" if foreign.python else str(source)
     with subprocess.Popen(
-        [python, str(Path(__file__).with_name("bare.py")), url.replace("postgresql:", "postgresql+psycopg:"), place, path],
+        [
+            python,
+            str(Path(__file__).with_name("bare.py")),
+            url.replace("postgresql:", "postgresql+psycopg:"),
+            place,
+            path,
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -92,40 +99,45 @@ def walk(foreign: Foreign, url: str, twin: str, folder: Path, *, every: int = 1)
     source = histories.unpacked(foreign)
     repo = Repo(folder / foreign.name)
     found = Found()
+    history = HglibHistory(repo.root)
     try:
         with _bare(foreign, source, twin) as bare:
             nodes = _committed(foreign, source, repo, url, bare.files)
             for revision, node in zip(bare.order, nodes, strict=True):
-                if not _both(found, revision, bare.do(f"up {revision}"), repo, "deploy", rev=node):
+                if not _both(found, revision, bare.do(f"up {revision}"), repo, history, "deploy", rev=node):
                     break
                 found.ups += 1
                 _equal(url, twin, revision, compare=found.ups % every == 0)
             for revision in reversed(bare.order[: found.ups]):
                 index = bare.order.index(revision)
                 below = bare.order[index - 1] if index else "base"
-                if not _both(found, revision, bare.do(f"down {below}"), repo, "revert"):
+                if not _both(found, revision, bare.do(f"down {below}"), repo, history, "revert"):
                     break
                 found.downs += 1
                 _equal(url, twin, revision, compare=found.downs % every == 0)
             if found.ups == len(bare.order):
                 assert bare.do("tip") == "ok"
-                call(repo, "deploy", env="dev", rev=nodes[-1])
+                call(repo, "deploy", env="dev", rev=nodes[-1], history=history)
                 _equal(url, twin, "tip", compare=True)
         return found
     finally:
+        history.close()
         repo.close()
 
 
-def _both(found: Found, revision: str, said: str, repo: Repo, command: str, **options: str) -> bool:
+def _both(
+    found: Found, revision: str, said: str, repo: Repo, history: HglibHistory, command: str, **options: str
+) -> bool:
     """Both go, or neither: then what both said is kept."""
+    ours = ""
     try:
-        call(repo, command, env="dev", **options)
+        call(repo, command, env="dev", history=history, **options)
     except HgAuroraError as error:
-        assert said != "ok", f"{command} {revision}: bare Alembic goes on, hgaurora says: {error} ({error.state})"
-        found.stops.append((revision, said, f"{type(error).__name__}: {error.message}"))
-        return False
-    assert said == "ok", f"{command} {revision}: hgaurora goes on, bare Alembic says: {said}"
-    return True
+        ours = f"{type(error).__name__}: {error.message}"
+    assert (said == "ok") is not bool(ours), f"{command} {revision}: bare Alembic says {said}, hgaurora {ours or 'ok'}"
+    if ours:
+        found.stops.append((revision, said, ours))
+    return not ours
 
 
 def _equal(url: str, twin: str, where: str, *, compare: bool) -> None:
