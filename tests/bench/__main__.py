@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,29 +32,32 @@ def main() -> None:
     if unknown := set(asked.case) - set(EVERY):
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     with server_for_command() as (server, folder):
-        print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores; {versions(server)}", flush=True)
-        print(table(run(server, folder, asked.case or EVERY, asked.count, asked.rounds, asked.pairs)))
+        load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+        print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load before {load}; {versions(server)}", flush=True)
+        lines = []
+        for line in run(server, folder, asked.case or EVERY, asked.count, asked.rounds, asked.pairs):
+            print(f"{line.what}: {line.cells()[3]}", file=sys.stderr, flush=True)
+            lines.append(line)
+        print(table(lines))
 
 
 def run(
     server: str, folder: Path, cases: Sequence[str], count: int | None, rounds: int, pairs: int | None
-) -> list[Line]:
+) -> Iterator[Line]:
     """The lines of some cases; they share what is installed, and deploy and noop a history."""
     installed = install(folder / "installed")
-    lines = []
     if "deploy" in cases or "noop" in cases:
         with sides(server, installed, folder, count or 1000) as both:
             for side in both.fresh:
                 side()
             if "deploy" in cases:
-                lines.append(deploy.measure(both, count or 1000, rounds))
+                yield deploy.measure(both, count or 1000, rounds)
             if "noop" in cases:
-                lines.append(noop.measure(both, count or 1000, pairs or 30))
+                yield noop.measure(both, count or 1000, pairs or 30)
     if "roundtrips" in cases:
-        lines.append(roundtrips.measure(server, installed, folder, count or 100))
+        yield roundtrips.measure(server, installed, folder, count or 100)
     if "hg_status" in cases:
-        lines.append(hg_status.measure(installed, folder / "status", pairs or 50))
-    return lines
+        yield hg_status.measure(installed, folder / "status", pairs or 50)
 
 
 if __name__ == "__main__":
