@@ -33,7 +33,7 @@ def main() -> None:
         parser.error(f"no such case: {', '.join(sorted(unknown))}")
     with server_for_command() as (server, folder):
         load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
-        print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load before {load}; {versions(server)}", flush=True)
+        print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load {load}; {versions(server)}", flush=True)
         lines = []
         for line in run(server, folder, asked.case or EVERY, asked.count, asked.rounds, asked.pairs):
             print(f"{line.what}: {line.cells()[3]}", file=sys.stderr, flush=True)
