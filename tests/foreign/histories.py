@@ -46,7 +46,7 @@ PREFECT = Foreign(
     requirement="prefect==3.8.8",
     migrations="prefect/server/database/_migrations",
     version_location="versions/postgresql",
-    project='version-locations = ["versions/postgresql"]\nimports = ["prefect"]',
+    project='version-locations = ["versions/postgresql"]\nimports = ["prefect", "prefect.server.utilities.database"]',
     python=("prefect==3.8.8", "alembic", "psycopg[binary]"),
 )
 
