@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import itertools
 import re
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,17 +132,26 @@ def shown(page: Path) -> Iterator[Shown]:
         yield current
 
 
-def test_the_tutorial(tmp_path: Path) -> None:
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Path]:
+    """A folder: in memory where there is room for a server and its snapshots: the disk's speed does not count."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
+    with tempfile.TemporaryDirectory(prefix="hgaurora-docs-", dir=memory if roomy else tmp_path) as folder:
+        yield Path(folder)
+
+
+def test_the_tutorial(room: Path) -> None:
     """Every command of it, in order, in one shell; a command that fails shows ``[code]`` last."""
     steps = list(shown(DOCS / "tutorial.rst"))
     assert len(steps) > 15
     mark = "--end-of-command--"
     script = "".join("\n".join(step.command) + f'\necho "{mark}$?"\n' for step in steps)
-    (tmp_path / "script").write_text(script)
+    (room / "script").write_text(script)
     try:
         done = subprocess.run(
             ["bash", "script"],
-            cwd=tmp_path,
+            cwd=room,
             env=environ(HGPLAIN=""),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -149,7 +160,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
             timeout=300,
         )
     finally:
-        subprocess.run(["hg", "-R", "shop", "aurora-engine", "stop"], cwd=tmp_path, env=environ(), capture_output=True)
+        subprocess.run(["hg", "-R", "shop", "aurora-engine", "stop"], cwd=room, env=environ(), capture_output=True)
     pieces = re.split(rf"{mark}(\d+)\n", done.stdout)
     for step, text, code in zip(steps, pieces[::2], pieces[1::2], strict=False):
         came = text.splitlines() + ([f"[{code}]"] if code != "0" else [])

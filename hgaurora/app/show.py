@@ -206,9 +206,11 @@ def _follow(context: Context, ident: str) -> int:
             hint=f"ids look like {next(iter(context.names()), 'prod')}-42; {context.ui.front}log lists them",
         )
     target = context.target(name)
+    begun = target.control.exists() and target.state().ledger is not None
     seen = 0
     while True:
-        deployment = next((one for one in target.database.deployments() if one.id == ident), None)
+        deployments = target.database.deployments() if begun else []
+        deployment = next((one for one in deployments if one.id == ident), None)
         if deployment is None:
             raise InputError(
                 f"{name} has no deploy {ident}", state="nothing was done", hint=f"{context.ui.front}log {name}"

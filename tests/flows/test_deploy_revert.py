@@ -88,6 +88,13 @@ def test_an_interpreter_is_relative_to_the_repository(shop: Repo, nodes: list[st
     assert versions(pg_database) == {"0001"}
 
 
+def test_nothing_to_follow(shop: Repo, nodes: list[str]) -> None:
+    with pytest.raises(InputError, match="dev has no deploy dev-1"):
+        call(shop, "status", follow="dev-1")
+    call(shop, "deploy", env="dev", rev=nodes[0])
+    assert "dev-1 ended: ok" in call(shop, "status", follow="dev-1").out[-1]
+
+
 def test_revert_to_what_never_was(shop: Repo, nodes: list[str]) -> None:
     call(shop, "deploy", env="dev", rev=nodes[2])
     with pytest.raises(InputError, match="never deployed"):
