@@ -100,7 +100,7 @@ class RealDocker:
             if not isinstance(err, Exception):
                 raise
             raise NoEngine(
-                f"{image} does not start on Docker: {err} (to pass Docker over: DOCKER_HOST=unix:///dev/null)"
+                f"{image} does not start on Docker: {err} (to pass Docker over: DOCKER_HOST=unix:///nowhere)"
             ) from err
 
     def remove(self, container: str) -> None:
