@@ -7,23 +7,23 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from ..core import render
-from ..core.errors import HgAuroraError, InputError, Interrupted, LockHeld, PolicyError, StateError
+from ..core.errors import HgAuroraError, InputError, Interrupted, LockHeld, PolicyError
 from ..core.graph import Graph, heads
-from ..core.model import Applied, Changeset, Finding, Kind, Outcome, Script
+from ..core.model import Finding, Kind, Outcome, Script
 from ..core.plan import to_json
 from ..core.policy import finding_json
 from ..core.steps import Plan
 from ..execute import Preview, Run, verify, walk
-from ..ports import Job, MigrationSession, NewDeployment
-from .assess import Assessment, Sources, assess, change_request, judged, read_files
+from ..ports import MigrationSession, NewDeployment
+from .assess import Assessment, assess, change_request, judged
 from .context import Context, Target
 from .delivery import deliver
-from .report import StepReport
+from .report import Silent, StepReport
+from .session import child
 
 #: how often a plan is made anew because the database moved between planning and locking
 REPLANS = 20
@@ -116,7 +116,7 @@ def _dry_run(context: Context, target: Target, found: Assessment, options: Mappi
         _show(context, target, found.plan, [])
         for line in render.plan_lines(found.plan) if found.plan.steps else []:
             context.ui.write(line)
-        walk(found.plan, Preview(), _Silent(), context.clock)
+        walk(found.plan, Preview(), Silent(), context.clock)
         for line in render.findings([*found.plan.notes, *notes]):
             context.ui.write(line)
         context.ui.write(render.unchanged(found.plan))
@@ -131,19 +131,6 @@ def _dry_run(context: Context, target: Target, found: Assessment, options: Mappi
         "plan": to_json(found.plan),
         "findings": [finding_json(f) for f in notes],
     }
-
-
-class _Silent:
-    """The report of a dry run: the plan is already on the screen."""
-
-    def begin(self, number: int, total: int, step: object) -> None:
-        """Say nothing."""
-
-    def going(self, state: str, percent: int | None) -> None:
-        """Say nothing."""
-
-    def end(self, number: int, total: int, step: object, done: object, seconds: float) -> None:
-        """Say nothing."""
 
 
 def _nothing(
@@ -225,88 +212,6 @@ def _locked(context: Context, target: Target, found: Assessment, started: float)
         if (again.epoch, set(again.versions or ())) != (plan.base_epoch, set(plan.base_versions)):
             return None
         return _run(context, target, found, session, started)
-
-
-@contextmanager
-def child(
-    target: Target, plan: Plan, sources: Sources | None, wanted: Mapping[str, Applied] | None = None
-) -> Iterator[MigrationSession]:
-    """A migration child for a plan; ended, with its server session, when the block is left.
-
-    :param sources: the target changeset's; what comes up comes from them.
-    :param wanted: for a revert: the recorded revisions it goes back to; what comes up comes from these.
-    """
-    downs = any(step.verb == "down" for step in plan.migrations)
-    ups = any(step.verb == "run" for step in plan.migrations)
-    recorded = _recorded(target, target.database.state().applied) if downs else {}
-    coming = _recorded(target, wanted) if wanted and ups else {}
-    around = sources or _surroundings(target.context, target, plan)
-    settings, project = target.settings, target.project
-    session = target.context.adapters.migrator().start(
-        Job(
-            environment=target.name,
-            connection=target.connection(),
-            target={**around.files, **coming},
-            recorded=recorded,
-            version_locations=project.version_locations,
-            env=project.env,
-            code=around.code,
-            paths=project.paths,
-            imports=project.imports,
-            python=_interpreter(target),
-            options=project.alembic_options,
-            lock_timeout=settings.lock_timeout,
-            statement_timeout=settings.statement_timeout,
-            wall_clock=settings.migration_timeout,
-        )
-    )
-    try:
-        yield session
-    finally:
-        session.close()
-
-
-def _recorded(target: Target, applied: Mapping[str, Applied]) -> dict[str, bytes]:
-    """The ledger's own copies of scripts, each at its path (a path that was used again gets the revision in front)."""
-    contents = target.database.scripts([one.raw for one in applied.values()])
-    found: dict[str, bytes] = {}
-    for one in applied.values():
-        folder, _, name = one.path.rpartition("/")
-        found[one.path if one.path not in found else f"{folder}/{one.revision}_{name}"] = contents[one.raw]
-    return found
-
-
-def _surroundings(context: Context, target: Target, plan: Plan) -> Sources:
-    """What recorded scripts need beside themselves: the code they import and a project's own ``env.py``.
-
-    Taken from the changeset that was deployed, else from the one gone back to; only where the settings name some.
-
-    :raises StateError: it is needed, and neither changeset is here.
-    """
-    project = target.project
-    if project.env == "ours" and not project.paths:
-        return Sources({}, {}, Graph({}))
-    nodes = [node for node in (plan.base_node, plan.target.node if plan.target else None) if node]
-    for node in nodes:
-        if context.history.known(node):
-            files, code = read_files(context, target, node)
-            return Sources({path: files[path] for path in files if not _is_version(target, path)}, code, Graph({}))
-    raise StateError(
-        f"the code that the migrations import (paths) is that of {' or '.join(node[:12] for node in nodes)}, "
-        "which is not in this repository",
-        state=f"{target.name} was not touched",
-        hint=f"hg pull -r {nodes[0][:12]} from where it is" if nodes else "deploy a changeset first",
-    )
-
-
-def _is_version(target: Target, path: str) -> bool:
-    return path.rpartition("/")[0] in target.project.version_locations
-
-
-def _interpreter(target: Target) -> str | None:
-    """What ``python`` names: a path is relative to the repository, a bare name is looked up by the system."""
-    python = target.project.python
-    return str(target.context.history.root / python) if python and "/" in python else python
 
 
 def new_deployment(context: Context, target: Target, plan: Plan) -> NewDeployment:
@@ -499,6 +404,3 @@ def finished(
         "reverts": list(plan.reverts),
         "seconds": round(took, 3),
     }
-
-
-__all__ = ["Changeset", "child", "finished", "locked", "new_deployment", "run", "run_migrations", "tags"]

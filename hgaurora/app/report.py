@@ -46,3 +46,16 @@ class StepReport:
     def over(self) -> None:
         """Take a bar away."""
         self._context.ui.progress(self._environment, item="", position=None, total=None)
+
+
+class Silent:
+    """The report of a dry run: the plan is already on the screen."""
+
+    def begin(self, number: int, total: int, step: object) -> None:
+        """Say nothing."""
+
+    def going(self, state: str, percent: int | None) -> None:
+        """Say nothing."""
+
+    def end(self, number: int, total: int, step: object, done: object, seconds: float) -> None:
+        """Say nothing."""

@@ -18,8 +18,8 @@ from ..core.steps import Plan, Restore
 from ..execute import Preview, RunRestore, walk
 from .context import Context, Target
 from .delivery import deliver
-from .deploy import _Silent, finished, locked, new_deployment
-from .report import StepReport
+from .deploy import finished, locked, new_deployment
+from .report import Silent, StepReport
 
 if TYPE_CHECKING:
     from .revert import Goal
@@ -53,7 +53,7 @@ def begin(
     plan = _plan(context, target, state, snapshot, goal.reverts)
     _show(context, target, plan, snapshot)
     if options.get("dry_run"):
-        walk(plan, Preview(), _Silent(), context.clock)
+        walk(plan, Preview(), Silent(), context.clock)
         if not context.json:
             context.ui.write(render.unchanged(plan))
         return {"environment": target.name, "state": "planned", "dry_run": True, "plan": to_json(plan)}

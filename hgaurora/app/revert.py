@@ -19,7 +19,9 @@ from ..execute import Preview, walk
 from . import restore
 from .context import Context, Target
 from .delivery import deliver
-from .deploy import _Silent, child, locked, run_migrations
+from .deploy import locked, run_migrations
+from .report import Silent
+from .session import child
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
         return _already(context, target, state, goal)
     show(context, target, plan, goal)
     if options.get("dry_run"):
-        walk(plan, Preview(), _Silent(), context.clock)
+        walk(plan, Preview(), Silent(), context.clock)
         if not context.json:
             context.ui.write(render.unchanged(plan))
         return {"environment": target.name, "state": "planned", "dry_run": True, "plan": to_json(plan)}
