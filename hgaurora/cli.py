@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import signal
 import sys
 import textwrap
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .ports import History
 
 #: with these hg is in front, is not asked, or is asked of a repository that is named in another way
+_COMMAND = re.compile(rf"\b{CLI}({'|'.join(command.name for command in COMMANDS)})\b")
 _NOT_AHEAD = ("-h", "--help", "--hg-fd", "--repository", "--version")
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 80}
 
@@ -106,8 +108,13 @@ class _Run:
         """Show an error as it is shown everywhere; its exit code."""
         if self.json:
             self.ui.write(json.dumps([error.as_json()]))
+        if found := getattr(error, "findings", ()):
+            from .core.render import findings
+
+            for line in findings(found):
+                self.ui.status(spelled(line, self.ui.front))
         for line in error_lines(error):
-            self.ui.status(line)
+            self.ui.status(spelled(line, self.ui.front))
         if self.debug:
             self.ui.status("".join(traceback.format_exception(error)).rstrip())
         return error.exit_code
@@ -127,6 +134,11 @@ def find_repository(named: str | None) -> Path:
         state="nothing was done",
         hint="go into one, or name it with -R; hg init makes one",
     )
+
+
+def spelled(text: str, front: str) -> str:
+    """Commands in a hint, which core and adapters write for the command line, in the spelling of who is in front."""
+    return text if front == CLI else _COMMAND.sub(lambda found: front + found[1], text)
 
 
 def error_lines(error: HgAuroraError) -> list[str]:

@@ -75,9 +75,7 @@ class Command(NamedTuple):
     def help(self, front: str) -> str:
         """The help text with its examples; paragraphs are divided by empty lines."""
         return f"{self.summary}\n\n{self.text}\n\nExample::\n\n" + "\n".join(
-            line
-            for rest, what in self.examples
-            for line in (f"  {front}{self.name} {rest}".rstrip(), f"      {what}")
+            line for rest, what in self.examples for line in (f"  {front}{self.name} {rest}".rstrip(), f"      {what}")
         )
 
 
@@ -117,17 +115,17 @@ COMMANDS: tuple[Command, ...] = (
         own_options=(
             Option("rev", "r", "value", "REV", "the changeset"),
             YES,
-            Option("reapply", help="run applied migrations again whose script changed, where that is protected"),
+            Option("reapply", help="where that is protected: run applied migrations again whose script changed"),
         ),
         changes=True,
     ),
     Command(
         "revert",
         "take a deploy back",
-        "Without ``--to`` it takes the newest deploy back that still stands. ``--way downgrade`` (the default) runs the "
-        "recorded scripts backwards, and says for each step whether it can lose data; ``--way restore`` goes back to a "
-        "snapshot, and loses all that was written since. On a protected environment its name must be typed (for a "
-        "restore also the snapshot's age); ``--yes`` is for scripts.\n\n"
+        "Without ``--to`` it takes the newest deploy back that still stands. ``--way downgrade`` (the default) "
+        "runs the recorded scripts backwards, and says for each step whether it can lose data; ``--way restore`` "
+        "goes back to a snapshot, and loses all that was written since. On a protected environment its name must be "
+        "typed (for a restore also the snapshot's age); ``--yes`` is for scripts.\n\n"
         "The scripts come from the ledger: the changeset may be stripped, and the working directory may hold anything.",
         (
             ("prod -n", "the steps of the way back, and what each can lose"),

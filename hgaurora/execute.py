@@ -154,7 +154,7 @@ def snapshot_id(database: Database, deployment: str, before: str | None) -> tupl
             if ident not in known:
                 known.append(ident)
             begun = ident if payload["before"] == before else None
-        elif event["kind"] in ("step", "snapshot-gone"):
+        elif event["kind"] == "step":
             begun = None
     if begun is not None:
         return begun, True

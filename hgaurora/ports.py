@@ -322,6 +322,12 @@ class Ui(Protocol):
     def prompt(self, question: str) -> str | None:
         """Ask; None where nobody can answer."""
 
+    def secret(self, value: str | None) -> None:
+        """From now on this text is shown to nobody."""
+
+    def clean(self, text: str) -> str:
+        """The text as it may be shown, or kept: without secrets and control characters."""
+
 
 class Clock(Protocol):
     """Time, so that tests can hold it."""

@@ -56,6 +56,10 @@ class Streams:
         self._said = 0.0
         self.redact = redact or Redactor()
 
+    def secret(self, value: str | None) -> None:
+        """From now on this text is shown to nobody."""
+        self.redact.add(value)
+
     def clean(self, text: str) -> str:
         """The text as it may be shown: redacted, printable."""
         return printable(self.redact(text))
@@ -138,9 +142,11 @@ class Terminal(Streams):
     def _painted(self, stream: TextIO, text: str) -> str:
         if not self._colour or not stream.isatty():
             return text
-        return _KIND.sub(lambda kind: f"\x1b[{_COLOURS[kind[0]]}m{kind[0]}\x1b[0m", text, count=1) if (
-            _KIND.match(text)
-        ) else text
+        return (
+            _KIND.sub(lambda kind: f"\x1b[{_COLOURS[kind[0]]}m{kind[0]}\x1b[0m", text, count=1)
+            if (_KIND.match(text))
+            else text
+        )
 
     def lasts(self, topic: str, item: str, position: int | None, total: int | None, seconds: float) -> None:
         """A bar on a terminal, once it lasts longer than a second; else lines."""
@@ -158,7 +164,10 @@ class Terminal(Streams):
 
         columns = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[bar]}", markup=False)
         progress = Progress(
-            *columns, TimeElapsedColumn(), console=Console(file=self._err, no_color=True), transient=True,
+            *columns,
+            TimeElapsedColumn(),
+            console=Console(file=self._err, no_color=True),
+            transient=True,
             refresh_per_second=2,
         )
         progress.start()

@@ -118,6 +118,13 @@ class Recorder:
     def progress(self, topic: str, *, item: str, position: int | None, total: int | None) -> None:
         """Nobody looks."""
 
+    def secret(self, value: str | None) -> None:
+        """Nothing is hidden from a test."""
+
+    def clean(self, text: str) -> str:
+        """As it is."""
+        return text
+
     def prompt(self, question: str) -> str | None:
         """The next answer, or nobody there."""
         self.err.append(question)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from ..ports import History, Ui
 from .compose import Adapters
@@ -25,18 +25,21 @@ _ACTIONS = {
 }
 
 
-def run(command: str, options: Mapping[str, Any], *, history: History, ui: Ui, adapters: Adapters | None = None) -> int:
+def run(
+    command: str, options: Mapping[str, Any], *, history: History | None, ui: Ui, adapters: Adapters | None = None
+) -> int:
     """Do one command.
 
     :param command: an ``action`` of the command table.
     :param options: arguments and options by name, dashes as underscores; absent is None or False.
+    :param history: None for a command that needs no repository.
     :param adapters: what stands behind the ports, where it is not the usual.
     :returns: 0, or 1 where the answer is no.
     :raises HgAuroraError: whatever else can be foreseen; front ends format it.
     """
     module, function = _ACTIONS[command]
     context = Context(
-        history,
+        cast("History", history),  # None only for commands that ask no repository: demo
         ui,
         json=bool(options.get("json")),
         verbose=bool(options.get("verbose")),

@@ -65,13 +65,11 @@ def read_sources(context: Context, target: Target, node: str, applied: Mapping[s
     return Sources(files, code, Graph.parse(files, target.project.version_locations, applied))
 
 
-def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = False) -> Assessment:
-    """Read the state, and plan a deploy.
+def not_restoring(context: Context, target: Target) -> None:
+    """Look for a restore that was cut off.
 
-    :param diffs: True where the contents of edited scripts are to be compared, for the findings.
-    :raises StateError: the version table and the ledger do not agree.
+    :raises StateError: a restore of the environment was begun and is not finished.
     """
-    wanted = context.wanted(target, rev)
     restoring = target.control.restoring()
     if restoring is not None:
         raise StateError(
@@ -81,6 +79,16 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
             hint=f"{context.ui.front}revert {target.name} --resume goes on; --abort leaves {target.name} as it was",
             data={"deploy": restoring["deployment"], "done": restoring["done"]},
         )
+
+
+def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = False) -> Assessment:
+    """Read the state, and plan a deploy.
+
+    :param diffs: True where the contents of edited scripts are to be compared, for the findings.
+    :raises StateError: the version table and the ledger do not agree.
+    """
+    wanted = context.wanted(target, rev)
+    not_restoring(context, target)
     state = target.state()
     check_state(state, f"{target.settings.schema}.alembic_version", target.name)
     interrupted = state.open if state.lock is None else None

@@ -75,7 +75,14 @@ class Target:
         """How the child reaches the database. It has no home and no environment, so a password that libpq finds for
         this process (its password file, ``PGPASSWORD``) is handed on when the child asks."""
         found = self.control.connection()
-        return found if found.password() is not None else replace(found, password=self.database.password)
+        ask = found.password if found.password() is not None else self.database.password
+
+        def password() -> str | None:
+            secret = ask()
+            self.context.ui.secret(secret)
+            return secret
+
+        return replace(found, password=password)
 
     def reconnected(self) -> PostgresDatabase:
         """A new connection: after a restore another server answers to the name."""

@@ -340,7 +340,12 @@ def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch
         error.hint = f"the same command again goes on; {context.ui.front}status {target.name} shows where it stands"
     else:
         target.database.finish(
-            deployment, epoch=epoch, ok=False, heads_after=now, target=plan.target, error=error.message
+            deployment,
+            epoch=epoch,
+            ok=False,
+            heads_after=now,
+            target=plan.target,
+            error=context.ui.clean(error.message),
         )
         error.state = (
             f"{target.name} is at {render.names(now)}; {render.count(committed, 'migration')} of {deployment} "

@@ -139,7 +139,8 @@ def go_on(
     first = ACTIONS.index(done) + 1 if done in ACTIONS else 0
     swapped = first > ACTIONS.index("swap")
     if not context.json:
-        _stands(context, target, restoring, first)
+        for line in stands(context, target, restoring):
+            context.ui.status(line)
     if options.get("dry_run"):
         return {"environment": target.name, "state": "restoring", "deploy": restoring["deployment"], "done": done}
     with alone(target):
@@ -150,15 +151,18 @@ def go_on(
         return _resume(context, target, restoring, first, started)
 
 
-def _stands(context: Context, target: Target, restoring: Mapping[str, str], first: int) -> None:
-    for line in (
+def stands(context: Context, target: Target, restoring: Mapping[str, str]) -> list[str]:
+    """Where a restore stopped, and how it goes on."""
+    done = restoring["done"]
+    first = ACTIONS.index(done) + 1 if done in ACTIONS else 0
+    abort = "" if first > ACTIONS.index("swap") else f"; --abort reopens {target.name}"
+    return [
         f"{target.name} is being reverted: {restoring['deployment']} by restore stopped at step "
         f"{first + 1} of {len(ACTIONS)}",
         f"  done     {', '.join(ACTIONS[:first]) or 'nothing'}",
         f"  open     {', '.join(ACTIONS[first:])}",
-        f"({context.ui.front}revert {target.name} --resume goes on; --abort reopens {target.name})",
-    ):
-        context.ui.status(line)
+        f"({context.ui.front}revert {target.name} --resume goes on{abort})",
+    ]
 
 
 def _resume(

@@ -118,13 +118,13 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
 
 def _way(options: Mapping[str, Any], goal: Goal) -> Way:
     if options.get("way"):
-        return Way(options["way"])
+        return Way(str(options["way"]))
     return Way.RESTORE if goal.snapshot is not None and options.get("to") == goal.snapshot.id else Way.DOWNGRADE
 
 
 def _takes_up(interrupted: Deployment, options: Mapping[str, Any]) -> bool:
     """True where this run goes on with an interrupted revert: it is not told to do it in another way."""
-    return interrupted.kind is Kind.REVERT and Way(options.get("way") or interrupted.way) is interrupted.way
+    return interrupted.kind is Kind.REVERT and options.get("way") in (None, interrupted.way)
 
 
 def _there(state: State, goal: Goal) -> bool:

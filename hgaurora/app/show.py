@@ -6,14 +6,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..core import render
 from ..core.errors import HgAuroraError, InputError, StateError
 from ..core.graph import heads
 from ..core.model import Deployment, Kind, State
-from .assess import Assessment, assess
+from .assess import Assessment, assess, not_restoring
 from .context import Context, Target
+from .restore import stands
+
+
+@dataclass(frozen=True)
+class Restoring:
+    """A restore that was begun and is not finished; the database may be closed."""
+
+    environment: str
+    deployment: str
+    lines: tuple[str, ...]
+
+
+#: what can be seen of an environment
+Seen = Assessment | State | Restoring | HgAuroraError
 
 
 def status(context: Context, options: Mapping[str, Any]) -> int:
@@ -23,7 +38,7 @@ def status(context: Context, options: Mapping[str, Any]) -> int:
     if options.get("env"):
         context.guess(options["env"])
     chosen = [options["env"]] if options.get("env") else context.names()
-    found: list[tuple[Target, Assessment | State | HgAuroraError]]
+    found: list[tuple[Target, Seen]]
     if options.get("env"):
         found = [(target := context.target(name), _look(context, target)) for name in chosen]
     else:
@@ -51,8 +66,11 @@ def status(context: Context, options: Mapping[str, Any]) -> int:
     return 0
 
 
-def _look(context: Context, target: Target) -> Assessment | State:
-    """A full assessment where there is a changeset to compare with, else the state alone."""
+def _look(context: Context, target: Target) -> Assessment | State | Restoring:
+    """A full assessment, or the state alone where there is no changeset to compare with; or a restore cut off."""
+    restoring = target.control.restoring()
+    if restoring is not None:
+        return Restoring(target.name, restoring["deployment"], tuple(stands(context, target, restoring)))
     try:
         return assess(context, target, None)
     except InputError:
@@ -63,11 +81,13 @@ def _state(seen: Assessment | State) -> State:
     return seen.state if isinstance(seen, Assessment) else seen
 
 
-def _row(target: Target, seen: Assessment | State | HgAuroraError) -> tuple[str, ...]:
+def _row(target: Target, seen: Seen) -> tuple[str, ...]:
     if isinstance(seen, HgAuroraError):
         return (target.name, "not known", "", "", render.cut(seen.message, 40))
+    if isinstance(seen, Restoring):
+        return (target.name, "being restored", "", "", f"not known ({seen.deployment} stopped half way)")
     state = _state(seen)
-    if state.ledger is None or (state.node is None and not state.applied):
+    if state.ledger is None:
         return (target.name, "none", "", "", _pending(seen))
     branch = state.branch or ""
     node = state.node[:12] if state.node else "none"
@@ -93,9 +113,11 @@ def _short(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
 
 
-def _remarks(context: Context, target: Target, seen: Assessment | State | HgAuroraError) -> list[str]:
+def _remarks(context: Context, target: Target, seen: Seen) -> list[str]:
     if isinstance(seen, HgAuroraError):
         return [f"{target.name}: {seen.message}", *([f"({seen.hint})"] if seen.hint else [])]
+    if isinstance(seen, Restoring):
+        return list(seen.lines)
     state = _state(seen)
     lines = []
     if state.lock is not None and state.open is not None:
@@ -108,12 +130,14 @@ def _remarks(context: Context, target: Target, seen: Assessment | State | HgAuro
     return lines
 
 
-def _one(context: Context, target: Target, seen: Assessment | State) -> list[str]:
+def _one(context: Context, target: Target, seen: Assessment | State | Restoring) -> list[str]:
     """One environment in full."""
+    if isinstance(seen, Restoring):
+        return list(seen.lines)
     state = _state(seen)
     if isinstance(seen, Assessment) and state.open is not None:
         return _open(context, target, seen, state.open)
-    if state.ledger is None or (state.node is None and not state.applied):
+    if state.ledger is None:
         lines = [f"{target.name} holds nothing of hgaurora yet"]
     else:
         by = f", by {state.deployed_by}" if state.deployed_by else ""
@@ -168,9 +192,11 @@ def _open(context: Context, target: Target, seen: Assessment, deployment: Deploy
     return lines
 
 
-def _status_json(target: Target, seen: Assessment | State | HgAuroraError) -> dict[str, Any]:
+def _status_json(target: Target, seen: Seen) -> dict[str, Any]:
     if isinstance(seen, HgAuroraError):
         return {"environment": target.name, "state": "not known", **seen.as_json()}
+    if isinstance(seen, Restoring):
+        return {"environment": target.name, "state": "restoring", "interrupted": seen.deployment}
     state = _state(seen)
     interrupted = state.open.id if state.open and state.lock is None else None
     kind = "none" if state.ledger is None else "running" if state.lock else "interrupted" if interrupted else "deployed"
@@ -247,6 +273,9 @@ def log(context: Context, options: Mapping[str, Any]) -> int:
     objects: list[dict[str, Any]] = []
     for number, name in enumerate(chosen):
         target = context.target(name)
+        restoring = target.control.restoring()
+        if restoring is not None and restoring["done"] == "close":
+            not_restoring(context, target)
         if not target.control.exists() or target.state().ledger is None:
             if not context.json:
                 context.ui.write(f"{name}: nothing was deployed yet")

@@ -26,6 +26,7 @@ from .steps import Migrate, Plan, Step, TakeSnapshot
 
 __all__ = ["check_state", "heads", "plan_deploy", "plan_revert", "to_json"]
 
+
 def plan_deploy(
     environment: str,
     state: State,
@@ -106,9 +107,7 @@ def plan_revert(
         heads_before=heads(state.applied),
         heads_after=heads(wanted),
         target=target,
-        steps=_with_snapshots(
-            _with_versions(state.applied, migrations), "none" if snapshot == "none" else "deploy"
-        ),
+        steps=_with_snapshots(_with_versions(state.applied, migrations), "none" if snapshot == "none" else "deploy"),
         reverts=tuple(reverts),
         resumes=resumes,
     )

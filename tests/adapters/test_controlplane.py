@@ -406,7 +406,7 @@ def test_a_dump_keeps_owner_settings_grants_and_comment(pg_server: str, tmp_path
         before = say(
             live,
             f"comment on database {name} is 'the shop''s'",
-            f"alter database {name} set search_path = app, \"$user\", public",
+            f'alter database {name} set search_path = app, "$user", public',
             f"alter database {name} set statement_timeout = '5s'",
             f"alter role current_user in database {name} set work_mem = '5MB'",
             f"revoke temporary on database {name} from public",

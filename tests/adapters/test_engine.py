@@ -162,8 +162,14 @@ def test_only_the_owner_gets_in(engine: Engine) -> None:
 def test_by_default_what_is_committed_is_on_disk(tmp_path: Path) -> None:
     engine = Engine(tmp_path / "env")
     try:
-        assert one(engine.start(), "select string_agg(setting, ' ') from pg_settings where name in "
-                   "('fsync', 'full_page_writes', 'synchronous_commit', 'data_checksums')") == "on on on on"
+        assert (
+            one(
+                engine.start(),
+                "select string_agg(setting, ' ') from pg_settings where name in "
+                "('fsync', 'full_page_writes', 'synchronous_commit', 'data_checksums')",
+            )
+            == "on on on on"
+        )
     finally:
         engine.stop()
 

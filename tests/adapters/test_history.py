@@ -291,8 +291,19 @@ def test_a_subrepository_elsewhere_is_left_alone(root: Path, opened: Open) -> No
 def test_a_narrow_clone_is_refused(root: Path, tmp_path: Path, opened: Open) -> None:
     node = tip(root)
     narrow = tmp_path / "narrow"
-    run(tmp_path, "clone", "--narrow", "--include", "path:other", "-U", f"ssh://x/{root}", str(narrow),
-        "--config", f"ui.ssh={_fake_ssh(tmp_path)}", extensions="narrow")
+    run(
+        tmp_path,
+        "clone",
+        "--narrow",
+        "--include",
+        "path:other",
+        "-U",
+        f"ssh://x/{root}",
+        str(narrow),
+        "--config",
+        f"ui.ssh={_fake_ssh(tmp_path)}",
+        extensions="narrow",
+    )
     (narrow / ".hg" / "hgrc").write_text("[extensions]\nnarrow =\n")
     history = opened(narrow)
     assert history.known(node)

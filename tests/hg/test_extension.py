@@ -68,7 +68,7 @@ def test_output_and_exit_code(start: Start, code: int) -> None:
 
 
 def test_arguments_arrive_as_they_were(start: Start) -> None:
-    program = 'ui.write(json.dumps(sys.argv[1:]))'
+    program = "ui.write(json.dumps(sys.argv[1:]))"
     words = ["aurora-deploy", "--verbose", "--rev=--config=x", "-n", "-T", "json", "--", "-odd name\u00fc"]
     code, said, err = ended(start(program, *words))
     assert (code, err) == (0, b"")

@@ -27,8 +27,7 @@ DATABASE = "postgres"
 #: settings whose stored text is a list of quoted elements (GUC_LIST_QUOTE)
 _LISTS = frozenset({"search_path", "temp_tablespaces"})
 _IS_LOCK: LiteralString = (
-    "l.locktype = 'advisory' and l.granted and l.objsubid = 1"
-    " and (l.classid::bigint << 32 | l.objid::bigint) = %(key)s"
+    "l.locktype = 'advisory' and l.granted and l.objsubid = 1 and (l.classid::bigint << 32 | l.objid::bigint) = %(key)s"
 )
 
 
@@ -261,4 +260,3 @@ def empty(connection: Connection, database: str) -> bool:
 def at(connection: Connection, database: str) -> Connection:
     """The same connection to another database of the server."""
     return replace(connection, parameters={**connection.parameters, "dbname": database})
-

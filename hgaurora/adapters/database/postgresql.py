@@ -157,7 +157,21 @@ class PostgresDatabase:
             begun = self._row(cursor, new, resume, supersede)
             epoch = str(uuid.uuid4())
             cursor.execute("UPDATE hgaurora.environment SET epoch = %s", (epoch,))
-            what = {"plan": dict(new.plan), "node": begun.node, "heads_before": list(new.heads_before)}
+            what = {
+                "plan": dict(new.plan),
+                "node": begun.node,
+                "branch": begun.branch,
+                "phase": begun.phase,
+                "author": begun.author,
+                "description": begun.description,
+                "tags": list(begun.tags),
+                "change_request": begun.change_request,
+                "from_node": begun.from_node,
+                "from_branch": begun.from_branch,
+                "heads_before": list(new.heads_before),
+                "reverts": list(begun.reverts),
+                "way": begun.way.value if begun.way else None,
+            }
             who = {"user": new.user, "pusher": new.pusher, "host": new.host, "pid": new.pid}
             kind = "deployment-resumed" if resume else "deployment-started"
             seq = _append(cursor, begun.id, kind, {**what, **who, "kind": new.kind.value, "tool": new.tool_version})

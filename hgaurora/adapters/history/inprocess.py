@@ -46,11 +46,7 @@ class RepositoryServer:
         return {"value": None if value is None else _text(value)}, b""
 
     def ask_user(self) -> Answer:
-        found = (
-            encoding.environ.get(b"HGUSER")
-            or self._ui.config(b"ui", b"username")
-            or encoding.environ.get(b"EMAIL")
-        )
+        found = encoding.environ.get(b"HGUSER") or self._ui.config(b"ui", b"username") or encoding.environ.get(b"EMAIL")
         if found:
             return {"user": os.path.expandvars(_text(found))}, b""
         from getpass import getuser  # not even a lazy import leaves it out of every hg command
