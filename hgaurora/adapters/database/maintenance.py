@@ -70,7 +70,7 @@ class Server:
 
     @property
     def tls(self) -> bool:
-        """True where this session is encrypted."""
+        """True where the connection is encrypted."""
         return self._connection.pgconn.ssl_in_use
 
     def databases(self) -> dict[str, Found]:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 from . import files
 
+#: bytes at the end in which a repeated delivery looks for what it left there: it repeats what was appended last, never
+#: more than a batch of events (a thousand); a history of years is not read again for each deploy
+_END = 32 << 20
+
 
 class FileJournal:
     """:class:`Journal` in one file (0600), shared by processes.
@@ -33,10 +37,8 @@ class FileJournal:
             try:
                 files.inherit(self.path)
                 known = _mend(fd)
-                for event in events:
-                    if _identity(event) not in known:
-                        known.add(_identity(event))
-                        _write(fd, _line(event))
+                new = {_identity(event): event for event in events if _identity(event) not in known}
+                _write(fd, b"".join(_line(event) for event in new.values()))
                 os.fsync(fd)
             finally:
                 os.close(fd)
@@ -54,12 +56,15 @@ class FileJournal:
 
 
 def _mend(fd: int) -> set[tuple[object, object]]:
-    """Cut a torn last line away; returns what is there."""
-    with open(os.dup(fd), "rb") as file:
-        content = file.read()
+    """Cut a torn last line away; returns what stands at the end."""
+    size = os.fstat(fd).st_size
+    start = max(0, size - _END)
+    content = b""
+    while len(content) < size - start:
+        content += os.pread(fd, size - start - len(content), start + len(content))
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
-        os.ftruncate(fd, whole)
+        os.ftruncate(fd, start + whole)
     return {_identity(event) for event in _events(content)}
 
 
