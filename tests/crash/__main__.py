@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import alembic
 import psycopg
 
+from hgaurora.adapters.local.binaries import for_server
 from tests.crash.matrix import Draw, Row, run
 from tests.crash.scenarios import BY_NAME, SCENARIOS
 from tests.world import ROOT, server_for_command
@@ -53,7 +54,7 @@ def _versions(server: str, seconds: float) -> str:
     with psycopg.connect(server) as connection:
         engine = (connection.info.parameter_status("server_version") or "?").split()[0]
     return (
-        f"\nPostgreSQL {engine}, Python {platform.python_version()}, Alembic {alembic.__version__}, "
+        f"\nPostgreSQL {engine}, local engine {for_server().version}, Python {platform.python_version()}, Alembic {alembic.__version__}, "
         f"psycopg {psycopg.__version__}; {time.strftime('%Y-%m-%d')}, {seconds / 60:.0f} minutes.\n"
     )
 
