@@ -54,7 +54,8 @@ def _versions(server: str, seconds: float) -> str:
     with psycopg.connect(server) as connection:
         engine = (connection.info.parameter_status("server_version") or "?").split()[0]
     return (
-        f"\nPostgreSQL {engine}, local engine {for_server().version}, Python {platform.python_version()}, Alembic {alembic.__version__}, "
+        f"\nPostgreSQL {engine}, local engine {for_server().version}, "
+        f"Python {platform.python_version()}, Alembic {alembic.__version__}, "
         f"psycopg {psycopg.__version__}; {time.strftime('%Y-%m-%d')}, {seconds / 60:.0f} minutes.\n"
     )
 
