@@ -34,7 +34,8 @@ def _nothing(dev: Bench) -> None:
     assert dev.query("SELECT to_regclass('made')") == [(None,)]
     assert dev.database.state().applied == {}
     assert dev.database.holder() is None
-    assert dev.query("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'hgaurora dev-%%'") == [(0,)]
+    ours = "datname = current_database() AND application_name LIKE 'hgaurora dev-%%'"
+    assert dev.query(f"SELECT count(*) FROM pg_stat_activity WHERE {ours}") == [(0,)]
 
 
 def _alive(group: int) -> list[str]:

@@ -289,8 +289,10 @@ class ChildSession:
             assert stream is not None
             stream.close()
         self._folder.remove()
-        if not polite and self._backend is not None:
-            self._await_server(self._backend)
+        if self._backend is not None:
+            # one that said good-bye has nothing running; its process may still take a moment to let go of the lock
+            with contextlib.suppress(*([RemoteError] if polite else [])):
+                self._await_server(self._backend)
 
     def __enter__(self) -> ChildSession:
         return self
