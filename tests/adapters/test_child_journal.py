@@ -236,3 +236,41 @@ def test_the_plain_result_is_json(dev: Bench) -> None:
     assert json.loads(rows[1][2]) == {"count": 10}
     assert json.loads(rows[3][2])["rows"] == [["1", "1"], ["2", "2"], ["3", "3"]]
     assert threading.active_count() < 5
+
+
+SETTINGS = """
+op.execute("SELECT pg_catalog.set_config('search_path', 'app', false)")
+with op.get_context().autocommit_block():
+    op.execute("SET lock_timeout = '5s'; UPDATE acct SET n = n + 1")
+    op.execute("UPDATE acct SET n = n + 100")
+"""
+
+
+def test_settings_come_again_and_nothing_else(dev: Bench) -> None:
+    """What only sets the session is sent again; what stands in the same string is not."""
+    dev.query("CREATE SCHEMA app")
+    for schema in ("app", "public"):
+        dev.query(f"CREATE TABLE {schema}.acct AS SELECT 0 AS n")
+    with pytest.raises(MigrationFailed):
+        dev.deploy(chain(SETTINGS + "op.execute('SELECT 1 / 0')"))
+    assert dev.query("SELECT n FROM app.acct") == [(101,)]
+    scripts = chain(SETTINGS + "op.execute('/* on */ SET row_security = on; UPDATE acct SET n = n + 1000')")
+    with dev.child(scripts) as session:
+        dev.begin(session, scripts)
+        result = session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+    assert (result.statements, result.replayed) == (3, 2)
+    assert dev.query("SELECT (SELECT n FROM app.acct), (SELECT n FROM public.acct)") == [(1101, 0)]
+
+
+@pytest.mark.parametrize(
+    "sql", ["CREATE TEMP TABLE tmp (id int)", "SELECT 1 AS id INTO TEMPORARY tmp", "create local temporary table tmp (id int)"]
+)
+def test_a_temporary_table_beside_a_block_is_refused(dev: Bench, sql: str) -> None:
+    """It would be gone when the migration is taken up after a crash."""
+    body = f"op.execute('CREATE TABLE made (id int)')\nop.execute({sql!r})\n"
+    with pytest.raises(MigrationFailed, match="temporary table"):
+        dev.deploy(chain(body + "with op.get_context().autocommit_block():\n    op.execute('SELECT 1')"))
+    assert dev.query("SELECT to_regclass('made')") == [(None,)]
+    dev.query("DROP SCHEMA hgaurora CASCADE")
+    dev.deploy(chain(body + "op.execute('DROP TABLE tmp')"))
+    assert dev.query("SELECT to_regclass('made') IS NOT NULL") == [(True,)]

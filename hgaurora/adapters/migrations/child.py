@@ -130,12 +130,17 @@ _BLOCK = re.compile(r"/\*|\*/")
 
 
 def statements(sql: str) -> Iterator[list[str]]:
-    """The words of each statement of a string, upper case, outside quotes and comments.
+    """The words of each statement of a string, upper case, outside quotes and comments."""
+    return (words for words, _ in pieces(sql))
+
+
+def pieces(sql: str) -> Iterator[tuple[list[str], str]]:
+    """Each statement of a string: its words, upper case, outside quotes and comments, and its text.
 
     A body in ``BEGIN ATOMIC`` counts to its CREATE (PostgreSQL manual, 4.1 and CREATE FUNCTION).
     """
     words: list[str] = []
-    depth, at = 0, 0
+    depth, at, start = 0, 0, 0
     while at < len(sql):
         found = _TOKEN.match(sql, at)
         assert found is not None
@@ -159,10 +164,10 @@ def statements(sql: str) -> Iterator[list[str]]:
             words.append(word)
         elif found["semi"] and not depth:
             if words:
-                yield words
-            words = []
+                yield words, sql[start : at - 1]
+            words, start = [], at
     if words:
-        yield words
+        yield words, sql[start:]
 
 
 def control(sql: str) -> str | None:
@@ -182,7 +187,22 @@ def control(sql: str) -> str | None:
     return None
 
 
-_SESSION = re.compile(r"\s*(?:SHOW|SET|RESET)\b", re.I)
+#: cheap looks again: a setting, a temporary table
+_SETTING = re.compile(r"\b(?:show|set|reset|set_config)\b", re.I)
+_TEMPORARY = re.compile(r"\btemp(?:orary)?\b", re.I)
+#: a call of set_config with nothing but literals, as pg_dump writes it
+_SET_CONFIG = re.compile(r"\s*SELECT\s+(?:pg_catalog\s*\.\s*)?set_config\s*\((?:[^()']|'(?:[^']|'')*')*\)\s*", re.I)
+
+
+def session(words: list[str], text: str) -> bool:
+    """True for a statement that only changes or shows the session's settings: it is sent each time, never journaled."""
+    return words[0] in ("SHOW", "SET", "RESET") or bool(_SET_CONFIG.fullmatch(_COMMENTS.sub("", text, count=1)))
+
+
+def temporary(words: list[str]) -> bool:
+    """True for a statement that makes something which ends with the session."""
+    into = words.index("INTO") + 1 if "INTO" in words else len(words)
+    return not {"TEMP", "TEMPORARY"}.isdisjoint(words[1:3] + words[into : into + 2])
 
 # ---- what a statement did whose answer was lost: the catalogue proves it -------------------------------------
 
@@ -475,10 +495,20 @@ class Guard:
                 f"the migration sends {word}, which would end the transaction that hgaurora commits with its ledger",
                 "leave transactions to hgaurora; what cannot run in one goes into op.get_context().autocommit_block()",
             )
-        if _SESSION.match(sql):
-            # the session's, not the database's: sent each time
-            self._send(sql, send)
-            return
+        if _SETTING.search(sql) and not many:
+            parts = list(pieces(sql))
+            settings = [session(words, text) for words, text in parts]
+            if parts and all(settings):
+                # the session's, not the database's: sent each time
+                self._send(sql, send)
+                return
+            if any(settings) and not params:
+                # sent one by one, so that a run that takes this one up has the settings and repeats nothing else
+                for _, text in parts:
+                    self.execute(cursor, functools.partial(psycopg.Cursor.execute, cursor, text, params), text, params)
+                return
+        if _TEMPORARY.search(sql) and any(temporary(words) for words in statements(sql)):
+            self.unrecordable("a temporary table")
         self.count += 1
         if self.replay:
             self.passed += self._replayed(cursor, send, Sent(sql, params, None, many))
