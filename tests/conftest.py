@@ -64,3 +64,11 @@ def pg_database(pg_server: str) -> Iterator[str]:
     """The libpq URL of a fresh database, dropped after the test."""
     with engines.fresh_database(pg_server) as url:
         yield url
+
+
+@pytest.fixture(autouse=True)
+def _passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords of test servers go where libpq looks for them."""
+    passfile = tmp_path / "pgpass"
+    passfile.touch(mode=0o600)
+    monkeypatch.setenv("PGPASSFILE", os.fspath(passfile))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..core.errors import InputError, StateError
 from ..core.graph import Graph, heads
-from ..core.model import Applied, Changeset, Deployment, Finding, Kind, LockHolder, State
+from ..core.model import Applied, Changeset, Deployment, Finding, Kind, LockHolder, Outcome, State
 from ..core.paths import relative
 from ..core.plan import plan_deploy
 from ..core.policy import PolicyContext, Ran, judge, refusal
@@ -93,9 +93,16 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
     check_state(state, f"{target.settings.schema}.alembic_version", target.name)
     interrupted = state.open if state.lock is None else None
     resumes = interrupted.id if _takes_up(interrupted, wanted) and interrupted else None
-    if state.node == wanted.node and not state.half and interrupted is None:
+    if state.node == wanted.node and not state.half and interrupted is None and _ended_well(state):
         return Assessment(state, wanted, _nothing(target, state, wanted), None, None, state.lock)
     sources = read_sources(context, target, wanted.node, state.applied)
+    if not sources.graph.scripts and not _has_folder(target, sources):
+        places = " or ".join(f"{target.project.migrations}/{one}/" for one in target.project.version_locations)
+        raise InputError(
+            f"{wanted.short} ({wanted.branch}) has no {places}",
+            state=f"{target.name} was not touched",
+            hint="correct migrations in hgaurora.toml, or deploy a changeset that has the folder",
+        )
     if not sources.graph.scripts and state.applied:
         raise InputError(
             f"{wanted.short} ({wanted.branch}) has no migrations in {target.project.migrations}/",
@@ -103,8 +110,8 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
             hint=f"{context.ui.front}revert {target.name} takes migrations back",
         )
     recorded: Mapping[str, bytes] = {}
-    if diffs and (differing := _differing(state.applied, sources.graph)):
-        recorded = target.database.scripts(differing)
+    if diffs and _differ(state.applied, sources.graph):
+        recorded = target.database.scripts([one.raw for one in state.applied.values()])
     plan = plan_deploy(
         target.name,
         state,
@@ -120,6 +127,16 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
 
 def _below(path: str, folder: str) -> bool:
     return not folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _ended_well(state: State) -> bool:
+    """False where the newest deployment failed: some of its migrations may stand, beyond what the changeset says."""
+    return state.last is None or state.last.outcome is not Outcome.FAILED
+
+
+def _has_folder(target: Target, sources: Sources) -> bool:
+    folders = target.project.version_locations
+    return any(path.startswith(folder + "/") for path in sources.files for folder in folders)
 
 
 def _takes_up(interrupted: Deployment | None, wanted: Changeset) -> bool:
@@ -143,12 +160,11 @@ def _nothing(target: Target, state: State, wanted: Changeset) -> Plan:
     )
 
 
-def _differing(applied: Mapping[str, Applied], graph: Graph) -> list[str]:
-    return [
-        one.raw
-        for one in applied.values()
-        if one.revision in graph.scripts and graph.scripts[one.revision].raw != one.raw
-    ]
+def _differ(applied: Mapping[str, Applied], graph: Graph) -> bool:
+    """True where something applied is not byte for byte in the graph: then something may go down."""
+    return any(
+        one.revision not in graph.scripts or graph.scripts[one.revision].raw != one.raw for one in applied.values()
+    )
 
 
 def judged(context: Context, target: Target, found: Assessment, *, reapply: bool) -> list[Finding]:

@@ -85,7 +85,9 @@ def _deploy(context: Context, target: Target, options: Mapping[str, Any]) -> dic
     )
 
 
-def _show(context: Context, target: Target, plan: Plan, notes: list[Finding], *, again: bool = False) -> None:
+def _show(
+    context: Context, target: Target, plan: Plan, notes: list[Finding], *, again: bool = False, steps: bool = False
+) -> None:
     if context.json:
         return
     if again:
@@ -97,7 +99,7 @@ def _show(context: Context, target: Target, plan: Plan, notes: list[Finding], *,
     )
     if plan.resumes:
         context.ui.write(f"takes up {plan.resumes}, which was interrupted")
-    if any(step.verb == "down" for step in plan.steps) or context.verbose:
+    if plan.steps and (steps or context.verbose or any(step.verb == "down" for step in plan.steps)):
         for line in render.plan_lines(plan):
             context.ui.write(line)
     for line in render.findings([*plan.notes, *notes] if context.verbose else notes):
@@ -113,9 +115,7 @@ def _dry_run(context: Context, target: Target, found: Assessment, options: Mappi
     except PolicyError as error:
         refused = error
     if not context.json:
-        _show(context, target, found.plan, [])
-        for line in render.plan_lines(found.plan) if found.plan.steps else []:
-            context.ui.write(line)
+        _show(context, target, found.plan, [], steps=True)
         walk(found.plan, Preview(), Silent(), context.clock)
         for line in render.findings([*found.plan.notes, *notes]):
             context.ui.write(line)

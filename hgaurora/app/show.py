@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import render
-from ..core.errors import HgAuroraError, InputError, StateError
+from ..core.errors import HgAuroraError, InputError, PolicyError, StateError
 from ..core.graph import heads
-from ..core.model import Deployment, Kind, State
+from ..core.model import Deployment, Kind, Outcome, State
 from .assess import Assessment, assess, not_restoring
 from .context import Context, Target
 from .restore import stands
@@ -27,8 +27,16 @@ class Restoring:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Unplanned:
+    """What the database says, where no deploy can be planned from it, and why not."""
+
+    state: State
+    why: HgAuroraError
+
+
 #: what can be seen of an environment
-Seen = Assessment | State | Restoring | HgAuroraError
+Seen = Assessment | Unplanned | Restoring | HgAuroraError
 
 
 def status(context: Context, options: Mapping[str, Any]) -> int:
@@ -66,19 +74,15 @@ def status(context: Context, options: Mapping[str, Any]) -> int:
     return 0
 
 
-def _look(context: Context, target: Target) -> Assessment | State | Restoring:
-    """A full assessment, or the state alone where there is no changeset to compare with; or a restore cut off."""
+def _look(context: Context, target: Target) -> Assessment | Unplanned | Restoring:
+    """A full assessment; or the state alone, with the reason why nothing can be planned; or a restore cut off."""
     restoring = target.control.restoring()
     if restoring is not None:
         return Restoring(target.name, restoring["deployment"], tuple(stands(context, target, restoring)))
     try:
         return assess(context, target, None)
-    except InputError:
-        return target.state()
-
-
-def _state(seen: Assessment | State) -> State:
-    return seen.state if isinstance(seen, Assessment) else seen
+    except (InputError, PolicyError, StateError) as why:
+        return Unplanned(target.state(), why)
 
 
 def _row(target: Target, seen: Seen) -> tuple[str, ...]:
@@ -86,7 +90,7 @@ def _row(target: Target, seen: Seen) -> tuple[str, ...]:
         return (target.name, "not known", "", "", render.cut(seen.message, 40))
     if isinstance(seen, Restoring):
         return (target.name, "being restored", "", "", f"not known ({seen.deployment} stopped half way)")
-    state = _state(seen)
+    state = seen.state
     if state.ledger is None:
         return (target.name, "none", "", "", _pending(seen))
     branch = state.branch or ""
@@ -94,9 +98,9 @@ def _row(target: Target, seen: Seen) -> tuple[str, ...]:
     return (target.name, node, branch, render.utc(state.since) if state.since else "", _pending(seen))
 
 
-def _pending(seen: Assessment | State) -> str:
+def _pending(seen: Assessment | Unplanned) -> str:
     if not isinstance(seen, Assessment):
-        return "not known (no changeset to compare with)"
+        return "not known, see below"
     downs = [s.name for s in seen.plan.migrations if s.verb == "down"]
     ups = [s.name for s in seen.plan.migrations if s.verb == "run"]
     if not ups and not downs:
@@ -118,24 +122,28 @@ def _remarks(context: Context, target: Target, seen: Seen) -> list[str]:
         return [f"{target.name}: {seen.message}", *([f"({seen.hint})"] if seen.hint else [])]
     if isinstance(seen, Restoring):
         return list(seen.lines)
-    state = _state(seen)
+    state = seen.state
     lines = []
     if state.lock is not None and state.open is not None:
         lines.append(f"{state.open.id} is on its way to {render.place(state.open.node, state.open.branch)}")
         lines.append(f"({context.ui.front}status --follow {state.open.id})")
     elif state.open is not None:
         lines.append(f"{target.name}: {state.open.id} stopped half way ({context.ui.front}status {target.name})")
+    elif failed := _failed(state):
+        lines.append(f"{target.name}: {failed}")
+    if isinstance(seen, Unplanned):
+        lines += [f"{target.name}: {line}" for line in _why(seen)]
     if state.undelivered:
         lines.append(f"{target.name}: {render.count(state.undelivered, 'event')} not yet in the journal")
     return lines
 
 
-def _one(context: Context, target: Target, seen: Assessment | State | Restoring) -> list[str]:
+def _one(context: Context, target: Target, seen: Assessment | Unplanned | Restoring) -> list[str]:
     """One environment in full."""
     if isinstance(seen, Restoring):
         return list(seen.lines)
-    state = _state(seen)
-    if isinstance(seen, Assessment) and state.open is not None:
+    state = seen.state
+    if state.open is not None:
         return _open(context, target, seen, state.open)
     if state.ledger is None:
         lines = [f"{target.name} holds nothing of hgaurora yet"]
@@ -144,7 +152,11 @@ def _one(context: Context, target: Target, seen: Assessment | State | Restoring)
         since = f" since {render.with_local(state.since)}" if state.since else ""
         lines = [f"{target.name} is at {render.place(state.node, state.branch)}{since}{by}"]
         lines.append(f"  heads    {', '.join(heads(state.applied)) or 'none'}")
+    if failed := _failed(state):
+        lines.append(f"  last     {failed}")
     lines.append(f"  pending  {_pending(seen)}")
+    if isinstance(seen, Unplanned):
+        lines += _why(seen)
     if isinstance(seen, Assessment) and seen.plan.migrations:
         if context.verbose:
             lines.extend(f"  {line}" for line in render.plan_lines(seen.plan))
@@ -154,7 +166,22 @@ def _one(context: Context, target: Target, seen: Assessment | State | Restoring)
     return lines
 
 
-def _open(context: Context, target: Target, seen: Assessment, deployment: Deployment) -> list[str]:
+def _failed(state: State) -> str | None:
+    """The newest deployment, where it failed: its migrations before the failure may stand."""
+    last = state.last
+    if last is None or last.outcome is not Outcome.FAILED:
+        return None
+    return (
+        f"{last.id} to {render.place(last.node or None, last.branch)} failed: {last.error or 'no reason was recorded'}"
+    )
+
+
+def _why(seen: Unplanned) -> list[str]:
+    """Why nothing can be planned, as an error would say it."""
+    return [f"not known: {seen.why.message}", *([f"({seen.why.hint})"] if seen.why.hint else [])]
+
+
+def _open(context: Context, target: Target, seen: Assessment | Unplanned, deployment: Deployment) -> list[str]:
     """A deployment that is running, or that was interrupted."""
     front, state = context.ui.front, seen.state
     goal = render.place(deployment.node or None, deployment.branch)
@@ -179,7 +206,7 @@ def _open(context: Context, target: Target, seen: Assessment, deployment: Deploy
     if running:
         lines.append(f"({front}status --follow {deployment.id})")
         return lines
-    first = seen.plan.migrations[0] if seen.plan.migrations else None
+    first = seen.plan.migrations[0] if isinstance(seen, Assessment) and seen.plan.migrations else None
     if deployment.kind is Kind.REVERT:
         lines.append(f"({front}revert {target.name} goes on; {front}deploy {target.name} goes forward from here)")
         return lines
@@ -194,10 +221,10 @@ def _open(context: Context, target: Target, seen: Assessment, deployment: Deploy
 
 def _status_json(target: Target, seen: Seen) -> dict[str, Any]:
     if isinstance(seen, HgAuroraError):
-        return {"environment": target.name, "state": "not known", **seen.as_json()}
+        return {**seen.as_json(), "environment": target.name, "state": "not known"}
     if isinstance(seen, Restoring):
         return {"environment": target.name, "state": "restoring", "interrupted": seen.deployment}
-    state = _state(seen)
+    state = seen.state
     interrupted = state.open.id if state.open and state.lock is None else None
     kind = "none" if state.ledger is None else "running" if state.lock else "interrupted" if interrupted else "deployed"
     pending = None
@@ -217,6 +244,8 @@ def _status_json(target: Target, seen: Seen) -> dict[str, Any]:
         "pending": pending,
         "running": state.open.id if state.open and state.lock else None,
         "interrupted": interrupted,
+        "failed": state.last.id if state.last and _failed(state) else None,
+        "problem": seen.why.message if isinstance(seen, Unplanned) else None,
         "journal_waiting": state.undelivered,
         "read": render.iso(state.read),
     }

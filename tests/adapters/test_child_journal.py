@@ -263,7 +263,12 @@ def test_settings_come_again_and_nothing_else(dev: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["CREATE TEMP TABLE tmp (id int)", "SELECT 1 AS id INTO TEMPORARY tmp", "create local temporary table tmp (id int)"]
+    "sql",
+    [
+        "CREATE TEMP TABLE tmp (id int)",
+        "SELECT 1 AS id INTO TEMPORARY tmp",
+        "create local temporary table tmp (id int)",
+    ],
 )
 def test_a_temporary_table_beside_a_block_is_refused(dev: Bench, sql: str) -> None:
     """It would be gone when the migration is taken up after a crash."""

@@ -291,6 +291,11 @@ def test_root_without_namespaces_runs_it_as_nobody(tmp_path: Path) -> None:
         run = binaries.runner(Path(name), namespaces=False)
         assert run.uid == Path(name).stat().st_uid != 0
         engine = Engine(Path(name), fsync=False)
+        if any(not parent.stat().st_mode & 0o001 for parent in Path(engine.binaries.program("initdb")).parents):
+            # the programs lie in a private folder, as in a virtual environment below one
+            with pytest.raises(StateError, match="who may not run"):
+                engine.start()
+            return
         try:
             assert one(engine.start(), "select 1") == 1
             assert engine.data.stat().st_uid == run.uid

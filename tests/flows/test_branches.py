@@ -87,7 +87,7 @@ def check(seed: int, server: str, url: str, folder: Path) -> int:
             node, history = changesets[index]
             for revision in at:
                 query(url, f"UPDATE t_{revision} SET id = 1")
-            call(repo, "deploy", env="dev", rev=node, history=history_of_repo)
+            call(repo, "deploy", env="dev", rev=node, reapply=True, history=history_of_repo)
             kept = _kept(at, history)
             marks = {revision: query(url, f"SELECT id FROM t_{revision}")[0][0] for revision in history}
             stayed = {revision for revision, mark in marks.items() if mark == 1}
@@ -95,7 +95,7 @@ def check(seed: int, server: str, url: str, folder: Path) -> int:
             if index not in expected:
                 with engines.fresh_database(server) as fresh:
                     (repo.root / "hgaurora.toml").write_text(config.replace(f'"{bare(url)}"', f'"{bare(fresh)}"'))
-                    call(repo, "deploy", env="dev", rev=node, history=history_of_repo)
+                    call(repo, "deploy", env="dev", rev=node, reapply=True, history=history_of_repo)
                     (repo.root / "hgaurora.toml").write_text(config)
                     expected[index] = _sorted(dump(fresh)), versions(fresh)
             assert (_sorted(dump(url)), versions(url)) == expected[index], f"seed {seed}"

@@ -185,7 +185,9 @@ def test_edited_reparented_and_removed(shop: Repo, nodes: list[str], pg_database
     call(shop, "deploy", env="dev")
     edited = TWO.replace("orders (id int)", "orders (id bigint)")
     tip = shop.commit({_v("0002_orders"): edited}, "edited")
-    said = call(shop, "deploy", env="dev", rev=tip, json=True).json()[0]
+    with pytest.raises(PolicyError, match="edited-script"):
+        call(shop, "deploy", env="dev", rev=tip)
+    said = call(shop, "deploy", env="dev", rev=tip, reapply=True, json=True).json()[0]
     assert [(s["verb"], s["what"]) for s in said["steps"]] == [
         ("down", "0003_net"), ("down", "0002_orders"), ("run", "0002_orders"), ("run", "0003_net"),
     ]  # fmt: skip
@@ -269,7 +271,7 @@ def test_a_revert_brings_the_edited_script_back(shop: Repo, nodes: list[str], pg
     edited = TWO.replace("orders (id int)", "invoices (id int)").replace("DROP TABLE orders", "DROP TABLE invoices")
     three = THREE.replace("orders", "invoices")
     tip = shop.commit({_v("0002_orders"): edited, _v("0003_net"): three}, "edited")
-    call(shop, "deploy", env="dev", rev=tip)
+    call(shop, "deploy", env="dev", rev=tip, reapply=True)
     assert query(pg_database, "SELECT to_regclass('orders'), to_regclass('invoices') IS NULL") == [(None, False)]
     said = call(shop, "revert", env="dev", json=True).json()[0]
     assert [(s["verb"], s["what"]) for s in said["steps"]] == [
@@ -287,3 +289,35 @@ def test_status_follow_and_log(shop: Repo, nodes: list[str], pg_database: str) -
     text = call(shop, "log", env="dev", verbose=True).out
     assert text[0].split() == ["deploy", "when", "who", "what", "result"]
     assert any("0002_orders" in line for line in text[2:])
+
+
+def test_a_failed_deploy_is_seen_and_gone_back_from(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    """What stands of it is beyond the changeset that the environment is said to be at."""
+    call(shop, "deploy", env="dev", rev=nodes[0])
+    shop.commit({_v("0004_bad"): migration("0004", "0003", sql("ALTER TABLE nowhere ADD a int"))}, "bad")
+    with pytest.raises(MigrationFailed):
+        call(shop, "deploy", env="dev")
+    found = call(shop, "status", env="dev", json=True).json()[0]
+    assert (found["heads"], found["failed"]) == (["0003"], "dev-2")
+    assert any("dev-2" in line and "failed" in line for line in call(shop, "status", env="dev").out)
+    said = call(shop, "deploy", env="dev", rev=nodes[0], json=True).json()[0]
+    assert (said["changed"], said["heads"]) == (True, ["0001"])
+    assert versions(pg_database) == {"0001"}
+
+
+def test_a_folder_that_is_not_there_is_no_empty_one(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    config = (shop.root / "hgaurora.toml").read_text()
+    (shop.root / "hgaurora.toml").write_text(config.replace('"migrations"', '"migratons"'))
+    with pytest.raises(InputError, match="has no migratons/versions/"):
+        call(shop, "deploy", env="dev")
+    (shop.root / "hgaurora.toml").write_text(config)
+    assert call(shop, "deploy", env="dev", json=True).json()[0]["heads"] == ["0003"]
+
+
+def test_status_speaks_where_nothing_can_be_planned(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    call(shop, "deploy", env="dev")
+    shop.commit({_v("0004_broken"): "def upgrade(:"}, "broken")
+    found = call(shop, "status", env="dev", json=True).json()[0]
+    assert (found["node"], found["heads"], found["pending"]) == (nodes[2], ["0003"], None)
+    assert "0004_broken.py" in found["problem"]
+    assert any("0004_broken.py" in line for line in call(shop, "status").out)

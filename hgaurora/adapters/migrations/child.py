@@ -204,6 +204,7 @@ def temporary(words: list[str]) -> bool:
     into = words.index("INTO") + 1 if "INTO" in words else len(words)
     return not {"TEMP", "TEMPORARY"}.isdisjoint(words[1:3] + words[into : into + 2])
 
+
 # ---- what a statement did whose answer was lost: the catalogue proves it -------------------------------------
 
 _NAME = r'((?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))?)'

@@ -10,11 +10,10 @@ from .context import PolicyContext
 
 
 def check(context: PolicyContext) -> Iterator[Finding]:
-    """A migration that ran on a protected environment is not changed afterwards, unless --reapply says so."""
-    if not context.environment.protected:
-        return
+    """A migration that ran is not changed (where that is protected: nor moved) afterwards, unless --reapply says so."""
+    rules = ("edited-script", "reparented-script") if context.environment.protected else ("edited-script",)
     for note in context.plan.notes:
-        if note.rule in ("edited-script", "reparented-script"):
+        if note.rule in rules:
             yield replace(
                 note,
                 severity="warning" if context.reapply else "error",
