@@ -115,7 +115,7 @@ COMMANDS: tuple[Command, ...] = (
         own_options=(
             Option("rev", "r", "value", "REV", "the changeset"),
             YES,
-            Option("reapply", help="where that is protected: run applied migrations again whose script changed"),
+            Option("reapply", help="run applied migrations again whose script was changed afterwards"),
         ),
         changes=True,
     ),

@@ -130,7 +130,7 @@ class Run:
             else:
                 note = step.message if step.verb == "run" else "; ".join(step.loses)
                 if result.replayed:
-                    note = f"took up after {result.replayed} statements of the earlier run"
+                    note = f"took up after {result.replayed} of {result.statements} statements, sent by an earlier run"
                 return Done(
                     what=step.name,
                     note=note,

@@ -62,7 +62,21 @@ def read_sources(context: Context, target: Target, node: str, applied: Mapping[s
     :param applied: what the ledger records; the same bytes are not parsed again.
     """
     files, code = read_files(context, target, node)
-    return Sources(files, code, Graph.parse(files, target.project.version_locations, applied))
+    try:
+        return Sources(files, code, Graph.parse(files, target.project.version_locations, applied))
+    except InputError as error:
+        _rooted(error, target)
+        raise
+
+
+def _rooted(error: InputError, target: Target) -> None:
+    """Files that an error names, by their path in the repository; and what state things are in."""
+    folder = target.project.migrations
+    files = error.data.get("files")
+    for name in {error.data.get("file"), *(files if isinstance(files, list | tuple) else ())} - {None}:
+        error.message = error.message.replace(str(name), f"{folder}/{name}")
+        error.hint = error.hint.replace(str(name), f"{folder}/{name}") if error.hint else None
+    error.state = error.state or f"{target.name} was not touched"
 
 
 def not_restoring(context: Context, target: Target) -> None:

@@ -33,7 +33,13 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
     """Deploy to one environment, or to every one whose ``deploys`` holds the changeset."""
     results = []
     for target in _targets(context, options):
-        results.append(_deploy(context, target, options))
+        try:
+            results.append(_deploy(context, target, options))
+        except HgAuroraError as error:
+            error.data.setdefault("environment", target.name)
+            if results:
+                error.data["done"] = results
+            raise
     if context.json:
         context.ui.write(json.dumps(results))
     return 0

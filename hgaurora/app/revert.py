@@ -83,16 +83,21 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
         if goal.snapshot is None and not goal.reverts and _there(state, goal):
             return _already(context, target, state, goal)
         return restore.begin(context, target, state, goal, options, started, resumes=resumes)
-    plan = plan_revert(
-        target.name,
-        state,
-        wanted=goal.applied,
-        target=goal.changeset,
-        contents=target.database.scripts([one.raw for one in state.applied.values()]),
-        snapshot=target.settings.snapshot,
-        reverts=goal.reverts,
-        resumes=resumes,
-    )
+    try:
+        plan = plan_revert(
+            target.name,
+            state,
+            wanted=goal.applied,
+            target=goal.changeset,
+            contents=target.database.scripts([one.raw for one in state.applied.values()]),
+            snapshot=target.settings.snapshot,
+            reverts=goal.reverts,
+            resumes=resumes,
+        )
+    except StateError as error:
+        if error.data.get("irreversible") and goal.snapshot is None:
+            error.hint = "there is no snapshot from before it either: go forward with a new migration"
+        raise
     if plan.empty and _there(state, goal):
         return _already(context, target, state, goal)
     show(context, target, plan, goal)

@@ -119,7 +119,7 @@ def _short(names: list[str]) -> str:
 
 def _remarks(context: Context, target: Target, seen: Seen) -> list[str]:
     if isinstance(seen, HgAuroraError):
-        return [f"{target.name}: {seen.message}", *([f"({seen.hint})"] if seen.hint else [])]
+        return [_about(target, seen.message), *([f"({seen.hint})"] if seen.hint else [])]
     if isinstance(seen, Restoring):
         return list(seen.lines)
     state = seen.state
@@ -132,7 +132,7 @@ def _remarks(context: Context, target: Target, seen: Seen) -> list[str]:
     elif failed := _failed(state):
         lines.append(f"{target.name}: {failed}")
     if isinstance(seen, Unplanned):
-        lines += [f"{target.name}: {line}" for line in _why(seen)]
+        lines += [_about(target, seen.why.message), *([f"({seen.why.hint})"] if seen.why.hint else [])]
     if state.undelivered:
         lines.append(f"{target.name}: {render.count(state.undelivered, 'event')} not yet in the journal")
     return lines
@@ -164,6 +164,10 @@ def _one(context: Context, target: Target, seen: Assessment | Unplanned | Restor
     if state.undelivered:
         lines.append(f"  journal  {render.count(state.undelivered, 'event')} not yet delivered")
     return lines
+
+
+def _about(target: Target, message: str) -> str:
+    return message if message.startswith(f"{target.name}:") else f"{target.name}: {message}"
 
 
 def _failed(state: State) -> str | None:
@@ -215,7 +219,8 @@ def _open(context: Context, target: Target, seen: Assessment | Unplanned, deploy
         sent = f"{render.count(half, 'statement')} of it stand" if half else "not one statement of it stands"
         lines.append(f"  open    {first.name}: {sent}")
         lines.append(f"  next    takes up at {first.name}" + (" after the statements that stand" if half else ""))
-    lines.append(f"({front}deploy {target.name} goes on; {front}revert {target.name} takes it back)")
+    back = "" if state.half else f"; {front}revert {target.name} takes it back"
+    lines.append(f"({front}deploy {target.name} goes on{back})")
     return lines
 
 

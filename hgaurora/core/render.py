@@ -145,6 +145,8 @@ def unchanged(plan: Plan) -> str:
     """The last line of a dry run."""
     if not plan.steps:
         return "nothing was changed; without -n nothing runs"
+    if len(plan.steps) == 1:
+        return "nothing was changed; without -n this step runs"
     return f"nothing was changed; without -n these {count(len(plan.steps), 'step')} run, in this order"
 
 
