@@ -76,6 +76,7 @@ def walk(plan: Plan, applied: dict[str, Applied], deployment: str) -> dict[str, 
                 node=step.node,
                 deployment=deployment,
             )
+        assert step.versions == heads(now), "the version table is what no other applied revision needs"
     return now
 
 
