@@ -227,3 +227,9 @@ def test_time_is_linear(text: str) -> None:
     with pytest.raises(ConfigError):
         read_settings(text)
     assert time.process_time() - begin < 5  # quadratic work on such texts takes minutes
+
+
+def test_a_name_of_thousands_of_characters_is_cut() -> None:
+    error = problem("environments" + "9" * 4300 + ' = "x"')
+    assert error is not None
+    assert len(error.message) < 600

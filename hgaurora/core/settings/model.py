@@ -116,8 +116,13 @@ def dotted(path: Path) -> str:
     return ".".join(name if name.replace("-", "_").isidentifier() and name.isascii() else shown(name) for name in names)
 
 
+_LONGEST = 400  # characters of a message
+
+
 def config_error(source: str, line: int, path: Path, message: str, hint: str | None) -> ConfigError:
-    """The one shape of every error about the settings."""
+    """The one shape of every error about the settings. A name of thousands of characters is cut: the line finds it."""
+    if len(message) > _LONGEST:
+        message = message[: _LONGEST - 3] + "..."
     return ConfigError(
         f"{source}:{line}: {message}",
         state=UNCHANGED,
