@@ -37,7 +37,11 @@ class Invalid(ValueError):
 def shown(value: object) -> str:
     """A value or name in a message: quoted as in TOML, on one line, not too long."""
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | int) else f"a {kind(value)}"
-    text = printable(text, keep="")
+    # a space that is none, and what else cannot be seen, is written out: it is what is wrong
+    text = "".join(
+        char if char.isprintable() else char.encode("ascii", "backslashreplace").decode()
+        for char in printable(text, keep="")
+    )
     return text if len(text) <= 60 else text[:56] + "..." + text[-1]
 
 
