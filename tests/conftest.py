@@ -72,8 +72,8 @@ def pg_database(pg_server: str) -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _passwords(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _passwords(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Passwords of test servers go where libpq looks for them."""
-    passfile = tmp_path / "pgpass"
+    passfile = tmp_path_factory.mktemp("passwords") / "pgpass"
     passfile.touch(mode=0o600)
     monkeypatch.setenv("PGPASSFILE", os.fspath(passfile))
