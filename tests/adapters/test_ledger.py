@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ import pytest
 from hgaurora.adapters.database import ledger
 from hgaurora.adapters.database.maintenance import from_url
 from hgaurora.adapters.database.postgresql import PostgresDatabase
+from hgaurora.adapters.local import files
 from hgaurora.core.errors import RemoteError, SecurityError, StateError
 from hgaurora.core.model import Direction, Kind, Outcome, Way
 from tests.adapters.migrating import TARGET, Bench, bench, chain, counted, migrate, new, script
@@ -58,8 +58,7 @@ def test_nothing_begins_without_the_lock(dev: Bench) -> None:
     assert not other.acquire()
     assert other.holder() == dev.database.holder() is not None
     dev.database.close()
-    while other.holder() is not None:
-        time.sleep(0.01)
+    assert files.until(lambda: other.holder() is None, 10)
     assert other.acquire()
     other.close()
 

@@ -128,7 +128,7 @@ def test_a_signal_reaches_it_once(start: Start, number: signal.Signals) -> None:
         ui.write("ready")
         while not got:
             signal.pause()
-        time.sleep(0.3)  # a second one would come now
+        time.sleep(0.3)  # a second one would come now; that nothing comes has no condition to await
         ui.write(f"got {{len(got)}}")
         sys.exit(240)
     """
@@ -178,7 +178,6 @@ def test_a_wrong_interpreter_is_named(start: Start) -> None:
 def test_a_prompt_and_a_bar_on_a_terminal(start: Start) -> None:
     program = """
         ui.progress("prod", item="1/2 snapshot prod-1-1", position=10, total=100)
-        time.sleep(0.3)
         ui.progress("prod", item="1/2 snapshot prod-1-1", position=50, total=100)
         ui.write("before")
         ui.write("answer: " + repr(ui.prompt("type prod:")))

@@ -290,7 +290,7 @@ class Engine:
             if "could not bind" in said or "could not create any TCP/IP sockets" in said:
                 self._remember(port=None)
             elif "shared memory block" in said and killed < 20:
-                # sessions of a server that was killed hold its memory until they notice
+                # sessions of a server that was killed hold its memory until they notice; only another start tells
                 killed += 1
                 time.sleep(0.25)
             else:

@@ -339,7 +339,7 @@ class ChildSession:
                 if waited > SERVER and not told:
                     watch.execute("SELECT pg_catalog.pg_terminate_backend(%s)", (backend,))
                     told = True
-                time.sleep(0.02)
+                time.sleep(0.02)  # between two looks: PostgreSQL has no way to wait for a session's end
 
     # -- the wire
 
