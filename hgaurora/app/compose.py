@@ -13,7 +13,7 @@ from ..core.settings import Environment
 from ..ports import Connection, ControlPlane, Journal, Migrator
 
 if TYPE_CHECKING:
-    from ..adapters.database.postgresql import PostgresDatabase
+    from ..adapters.database.postgresql.database import PostgresDatabase
 
 
 def _quiet(action: str) -> None:
@@ -66,7 +66,7 @@ class Adapters:
 
     def database(self, connection: Connection, environment: str) -> PostgresDatabase:
         """The ledger, the lock and the version table."""
-        from ..adapters.database.postgresql import PostgresDatabase
+        from ..adapters.database.postgresql.database import PostgresDatabase
 
         return PostgresDatabase(connection, environment=environment)
 

@@ -24,7 +24,7 @@ from ..ports import Connection, ControlPlane, History, Ui
 from .compose import Adapters
 
 if TYPE_CHECKING:
-    from ..adapters.database.postgresql import PostgresDatabase
+    from ..adapters.database.postgresql.database import PostgresDatabase
 
 CONFIG = "hgaurora.toml"
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from typing import Any
 
 import psycopg
 
-from hgaurora.adapters.database.maintenance import from_url
-from hgaurora.adapters.database.postgresql import PostgresDatabase
+from hgaurora.adapters.database.postgresql.database import PostgresDatabase
+from hgaurora.adapters.database.postgresql.maintenance import from_url
 from hgaurora.adapters.migrations.process import ChildMigrator, ChildSession
 from hgaurora.core.model import Changeset, Deployment, Direction, Kind, Script, StepResult
 from hgaurora.core.steps import Migrate

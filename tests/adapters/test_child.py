@@ -10,7 +10,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from hgaurora.adapters.database.postgresql import PostgresDatabase
+from hgaurora.adapters.database.postgresql.database import PostgresDatabase
 from hgaurora.core.errors import ConfigError, MigrationFailed
 from hgaurora.core.model import Direction
 from tests.adapters.migrating import Bench, bench, chain, counted, migrate, script

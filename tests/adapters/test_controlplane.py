@@ -23,8 +23,8 @@ import engines
 import psycopg
 import pytest
 
-from hgaurora.adapters.database import maintenance
-from hgaurora.adapters.database.ledger_sql import LOCK_KEY
+from hgaurora.adapters.database.postgresql import maintenance
+from hgaurora.adapters.database.postgresql.ledger_sql import LOCK_KEY
 from hgaurora.adapters.local import dump
 from hgaurora.adapters.local.cluster import LocalCluster
 from hgaurora.adapters.local.dump import DumpSnapshots

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from hgaurora.adapters.database import ledger
-from hgaurora.adapters.database.maintenance import from_url
-from hgaurora.adapters.database.postgresql import PostgresDatabase
+from hgaurora.adapters.database.postgresql.database import PostgresDatabase
+from hgaurora.adapters.database.postgresql.maintenance import from_url
 from hgaurora.adapters.local import files
 from hgaurora.core.errors import RemoteError, SecurityError, StateError
 from hgaurora.core.model import Direction, Kind, Outcome, Way
@@ -318,7 +318,7 @@ def test_spans() -> None:
 
 def test_the_driver_is_imported_late() -> None:
     code = (
-        "import sys, hgaurora.adapters.database.postgresql, hgaurora.adapters.migrations.process\n"
+        "import sys, hgaurora.adapters.database.postgresql.database, hgaurora.adapters.migrations.process\n"
         "print('psycopg' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hgaurora.adapters.database import maintenance
+from hgaurora.adapters.database.postgresql import maintenance
 from hgaurora.adapters.local.dump import DumpSnapshots, copy_name
 from hgaurora.adapters.migrations.process import ChildSession
 from hgaurora.app.compose import Adapters

@@ -22,8 +22,8 @@ from typing import Any
 import psycopg
 from psycopg import conninfo, sql
 
-from hgaurora.adapters.database import maintenance
-from hgaurora.adapters.database.postgresql import PostgresDatabase
+from hgaurora.adapters.database.postgresql import maintenance
+from hgaurora.adapters.database.postgresql.database import PostgresDatabase
 from hgaurora.adapters.local import files
 from hgaurora.adapters.local.cluster import LocalCluster
 from hgaurora.app.compose import Adapters

@@ -11,45 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...core.model import Applied, Deployment, Direction, Kind, Outcome, StepRow, Way
-from . import ledger_sql
-
-
-def quoted(*names: str) -> str:
-    """A qualified name as psycopg quotes it."""
-    from psycopg import sql
-
-    return sql.Identifier(*names).as_string(None)
-
-
-def compose(text: str, *, schema: str, version_table: str) -> str:
-    """A statement of :mod:`ledger_sql` with Alembic's version table filled in, quoted and qualified."""
-    return text.replace("{version_table}", quoted(schema, version_table))
-
-
-def child_statements(schema: str, version_table: str) -> dict[str, Any]:
-    """The texts that a migration child needs, composed for one version table."""
-
-    def fill(text: str) -> str:
-        return compose(text, schema=schema, version_table=version_table)
-
-    from psycopg import sql
-
-    distrust = ledger_sql.DISTRUST
-    for name, value in (("schema", schema), ("version_table", version_table)):
-        distrust = distrust.replace(f"%({name})s", sql.Literal(value).as_string(None))
-    return {
-        "lock": ledger_sql.TRY_LOCK,
-        "distrust": distrust,
-        "baseline": ledger_sql.BASELINE,
-        "step": fill(ledger_sql.STEP),
-        "fences": [name for name, _ in ledger_sql.FENCES],
-        "which": fill(ledger_sql.WHICH_FENCE),
-        "journal": fill(ledger_sql.JOURNAL),
-        "journal_state": ledger_sql.JOURNAL_STATE,
-        "journal_forget": ledger_sql.JOURNAL_FORGET,
-        "journal_close": ledger_sql.JOURNAL_CLOSE,
-        "journal_open": ledger_sql.JOURNAL_OPEN,
-    }
 
 
 def canonical(payload: Mapping[str, object]) -> str:
@@ -63,7 +24,7 @@ def stamp(at: datetime) -> str:
 
 
 def link(previous: str, seq: int, at: datetime, deployment: str | None, kind: str, payload: str) -> str:
-    """The hash of one event, as ``ledger_sql`` computes it on the server."""
+    """The hash of one event, as the server computes it on the server."""
     said = "\n".join((previous, str(seq), stamp(at), deployment or "", kind, payload))
     return hashlib.sha256(said.encode()).hexdigest()
 
@@ -84,7 +45,7 @@ def broken(rows: Iterable[tuple[int, datetime, str | None, str, str, str]], tip:
 
 
 def applied(row: Sequence[Any]) -> Applied:
-    """A row of the fold over the ``step`` table, in the order of ``ledger_sql.APPLIED_IN``."""
+    """A row of the fold over the ``step`` table, in the order of ``ledger_sql.APPLIED_IN`` of each engine."""
     return Applied(
         revision=row[0],
         parents=tuple(row[1]),

@@ -24,7 +24,7 @@ from pathlib import Path
 from ...core.errors import RemoteError, StateError
 from ...core.model import Snapshot
 from ...ports import Connection
-from ..database import maintenance
+from ..database.postgresql import maintenance
 from . import files
 from .binaries import environment, runner
 from .engine import SUPERUSER, Engine, Status

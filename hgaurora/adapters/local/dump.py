@@ -25,8 +25,8 @@ from tempfile import TemporaryDirectory
 from ...core.errors import RemoteError, StateError
 from ...core.model import Snapshot
 from ...ports import Connection
-from ..database import maintenance
-from ..database.maintenance import Found, Server
+from ..database.postgresql import maintenance
+from ..database.postgresql.maintenance import Found, Server
 from . import files
 from .binaries import Binaries, Runner, for_dump
 from .snapshots import Program, Snapshots

@@ -33,7 +33,7 @@ from pathlib import Path
 
 from ...core.errors import RemoteError, SecurityError, StateError
 from ...ports import Connection
-from ..database import maintenance
+from ..database.postgresql import maintenance
 from . import files
 from .binaries import Binaries, for_server, last_words, runner
 

@@ -36,8 +36,8 @@ from ...core.identity import NORMAL_VERSION
 from ...core.model import Direction, StepResult
 from ...core.steps import Migrate
 from ...ports import Job
-from ..database import connection as database
-from ..database import ledger
+from ..database.postgresql import compose
+from ..database.postgresql import connection as database
 from .materialise import Folder
 
 #: what of our environment a script may see
@@ -185,7 +185,7 @@ class ChildSession:
         parameters["application_name"] = f"hgaurora {job.environment}"
         settings = {
             **database.SESSION,
-            "search_path": f"{ledger.quoted(connection.schema)}, pg_temp",
+            "search_path": f"{compose.quoted(connection.schema)}, pg_temp",
             "lock_timeout": f"{round(job.lock_timeout * 1000)}ms",
             "statement_timeout": f"{round(job.statement_timeout * 1000)}ms",
             "idle_in_transaction_session_timeout": "0",
@@ -209,7 +209,7 @@ class ChildSession:
                 "imports": list(job.imports),
                 "options": {"sqlalchemy.url": "{url}", **job.options},
                 "trace": job.trace,
-                "ledger": ledger.child_statements(connection.schema, connection.version_table),
+                "ledger": compose.child_statements(connection.schema, connection.version_table),
             }
         )
 

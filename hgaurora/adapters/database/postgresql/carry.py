@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from ...core.errors import StateError
-from . import ledger, ledger_sql
+from ....core.errors import StateError
+from .. import ledger
+from . import ledger_sql
 
 if TYPE_CHECKING:
     import psycopg

@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import DriftError, SecurityError, StateError
-from ...core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Script, State, StepRow
-from ...ports import Connection, NewDeployment
-from . import ledger, ledger_sql
+from ....core.errors import DriftError, SecurityError, StateError
+from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Script, State, StepRow
+from ....ports import Connection, NewDeployment
+from .. import ledger
+from . import compose, ledger_sql
 from .connection import opened, translated, where
 
 if TYPE_CHECKING:
@@ -444,10 +445,10 @@ class PostgresDatabase:
 
     def _names(self) -> dict[str, str]:
         schema, table = self.connection.schema, self.connection.version_table
-        return {"schema": schema, "version_table": table, "versions": ledger.quoted(schema, table)}
+        return {"schema": schema, "version_table": table, "versions": compose.quoted(schema, table)}
 
     def _fill(self, text: str) -> str:
-        return ledger.compose(text, schema=self.connection.schema, version_table=self.connection.version_table)
+        return compose.compose(text, schema=self.connection.schema, version_table=self.connection.version_table)
 
     def _versions(self) -> tuple[str, ...]:
         with self._reading() as cursor:

@@ -17,8 +17,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from ...core.errors import RemoteError, SecurityError, StateError
-from ...ports import Connection
+from ....core.errors import RemoteError, SecurityError, StateError
+from ....ports import Connection
 from .connection import opened, translated
 from .ledger_sql import LOCK_KEY
 

@@ -3,7 +3,7 @@
 """The ledger's tables and the statements on them, as text: data only, the standard library only.
 
 Names of the ledger are fixed and schema-qualified; ``{version_table}`` stands for the quoted, qualified name of
-Alembic's version table and is filled in by :func:`hgaurora.adapters.database.ledger.compose`. Functions are qualified
+Alembic's version table and is filled in by :func:`.compose.compose`. Functions are qualified
 too: an overload in a schema of the search path could otherwise match better than the one that is meant.
 
 Parameters are ``%(name)s`` where psycopg sends a statement, ``$1`` where the child's libpq does.

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...core.errors import HgAuroraError, RemoteError, SecurityError, StateError
-from ...ports import Connection
+from ....core.errors import HgAuroraError, RemoteError, SecurityError, StateError
+from ....ports import Connection
 
 if TYPE_CHECKING:
     import psycopg
