@@ -45,9 +45,9 @@ class Kind(NamedTuple):
     fields: tuple[Field, ...]
     nested: bool = False
 
-    def index(self, field: str) -> int:
+    def at(self, field: str) -> int:
         """Where a field stands in the values of an object."""
-        return next(at for at, one in enumerate(self.fields) if one.name == field)
+        return next(i for i, one in enumerate(self.fields) if one.name == field)
 
 
 def _text(name: str) -> Field:
@@ -102,7 +102,8 @@ _KINDS = (
     _top("composite type", "attributes", *_OWNED, group="type"),
     _top("range type", "subtype", "options", *_OWNED, group="type"),
     _top(
-        "sequence", "type", "start", "increment", "minimum", "maximum", "cache", Field("cycle", usual=False), "owned_by",
+        "sequence", "type", "start", "increment", "minimum", "maximum", "cache", Field("cycle", usual=False),
+        "owned_by",
         Field("persistence", usual="permanent"), *_OWNED, group=_RELATION,
     ),
     _top(
