@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hgaurora.adapters.migrations.child import control
+from hgaurora.adapters.migrations.child.sql import control
 from hgaurora.core.errors import ConfigError, Interrupted, MigrationFailed, SecurityError
 from tests.adapters.migrating import Bench, bench, chain, migrate
 

@@ -35,7 +35,7 @@ INSIDE: dict[str, tuple[str, ...]] = {
     "hgaurora.adapters.migrations": ("core", "ports", "adapters.migrations", "adapters.database"),
     "hgaurora.adapters.local": ("core", "ports", "adapters.local", "adapters.database"),
     "hgaurora.adapters.aws": ("core", "ports", "adapters.aws"),
-    "hgaurora.adapters.migrations.child": (),  # one file, run by path
+    "hgaurora.adapters.migrations.child": ("adapters.migrations.child",),  # run by path
     "hgaurora.adapters.history.inprocess": (),  # runs in hg's own Python
     "hgaurora.adapters": (),
 }
@@ -132,7 +132,7 @@ def test_the_import_rule(path: Path, module: str, package: str) -> None:
         ("hgaurora.adapters.database.postgresql.database", "from ...local import cluster"),
         ("hgaurora.adapters.local.cluster", "import psycopg"),
         ("hgaurora.adapters.migrations.materialise", "import alembic"),
-        ("hgaurora.adapters.migrations.child", "from ...core import model"),
+        ("hgaurora.adapters.migrations.child.runner", "from ....core import model"),
         ("hgaurora.commands", "import requests"),
     ],
 )

@@ -110,7 +110,7 @@ class ChildSession:
     """The :class:`~hgaurora.ports.MigrationSession`: one child, from start to :meth:`close`."""
 
     #: what the child runs
-    program = Path(__file__).with_name("child.py")
+    program = Path(__file__).parent / "child" / "__main__.py"
 
     def __init__(self, job: Job, on_event: OnEvent | None) -> None:
         self._job = job

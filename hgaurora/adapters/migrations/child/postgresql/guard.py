@@ -1,0 +1,514 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The connection that scripts see, and the guard behind it: transactions, statement journal, the ledger's row."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from psycopg.pq import ExecStatus, TransactionStatus
+
+from ..sql import SETTING, TEMPORARY, control, pieces, session, statements, temporary
+from ..wire import Refused
+from .proof import proven
+
+#: the whole of a recorded result may be this long, in bytes of JSON; a longer one cannot be replayed
+RESULT_LIMIT = 1 << 20
+#: how much of a statement's text the journal keeps for showing, in characters
+SHOWN = 4000
+
+
+class GuardedConnection(psycopg.Connection):
+    """psycopg's connection, asking a :class:`Guard` (once it is the one that migrates) before it ends a transaction."""
+
+    guard: Guard | None = None
+
+    def commit(self) -> None:
+        if self.guard is None or not self.guard.active:
+            super().commit()
+        else:
+            self.guard.commit(super().commit)
+
+    def rollback(self) -> None:
+        if self.guard is not None and self.guard.active:
+            self.guard.rolled_back()
+        super().rollback()
+
+    def transaction(self, *args: Any, **kwargs: Any) -> Any:
+        if self.guard is not None and self.guard.active:
+            self.guard.begin()
+        return super().transaction(*args, **kwargs)
+
+    def cursor(self, name: str = "", *args: Any, **kwargs: Any) -> Any:
+        if name and self.guard is not None and self.guard.active:
+            self.guard.unrecordable("a server-side cursor")
+        return super().cursor(name, *args, **kwargs)
+
+    def tpc_begin(self, xid: Any) -> None:
+        raise Refused("transaction", "the migration begins a two-phase transaction")
+
+
+class GuardedCursor(psycopg.Cursor):
+    """psycopg's cursor, passing what is executed through the connection's guard."""
+
+    replayed: int | None = None
+
+    @property
+    def rowcount(self) -> int:
+        return super().rowcount if self.replayed is None else self.replayed
+
+    def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Any:
+        guard = self.connection.guard
+        if guard is None or not guard.active:
+            return super().execute(query, params, **kwargs)
+        self.replayed = None
+        guard.execute(self, functools.partial(super().execute, query, params, **kwargs), query, params)
+        return self
+
+    def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> Any:
+        guard = self.connection.guard
+        if guard is None or not guard.active:
+            return super().executemany(query, params_seq, **kwargs)
+        self.replayed = None
+        many = list(params_seq)
+        guard.execute(self, functools.partial(super().executemany, query, many, **kwargs), query, many, many=True)
+        return None
+
+    def copy(self, statement: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.connection.guard is not None and self.connection.guard.active:
+            self.connection.guard.unrecordable("COPY")
+        return super().copy(statement, *args, **kwargs)
+
+    def stream(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.connection.guard is not None and self.connection.guard.active:
+            self.connection.guard.unrecordable("a streamed query")
+        return super().stream(query, *args, **kwargs)
+
+
+class Sent:
+    """One statement that was sent in a step and is not committed yet."""
+
+    __slots__ = ("many", "params", "result", "sql")
+
+    def __init__(self, sql: str, params: Any, result: Any, many: bool) -> None:
+        self.sql = sql
+        # a script may use the same container again
+        self.params = dict(params) if isinstance(params, dict) else params if params is None else list(params)
+        self.result = result
+        self.many = many
+
+
+class Guard:
+    """Stands between a script and its connection while a step runs. ``active`` only then."""
+
+    def __init__(
+        self, connection: GuardedConnection, ledger: dict[str, Any], trace: Callable[[str, str], None]
+    ) -> None:
+        self.connection = connection
+        self.pgconn = connection.pgconn
+        self.ledger = ledger
+        self.trace = trace
+        self.active = False
+        self.session, self.role, self.settings = self.ask(ledger["baseline"])[0]
+        self.deployment = self.epoch = ""
+        self.key: tuple[str, str] = ("", "")
+        self.committing = self.prepared = False
+        #: open rows of the statement journal: (revision, direction) to rows
+        self.open: dict[tuple[str, str], list[dict[str, Any]]] = {}
+
+    def ask(self, sql: str, *params: Any) -> list[list[Any]]:
+        """Send a statement of ours past the script's machinery; cells as text."""
+        values = [None if value is None else str(value).encode() for value in params]
+        return self._rows(self.pgconn.exec_params(sql.encode(), values))
+
+    def command(self, sql: str) -> None:
+        """Send one message with statements that have no answer."""
+        word = sql.split(";")[0]
+        self.trace("before", word)
+        self._rows(self.pgconn.exec_(sql.encode()))
+        self.trace("after", word)
+
+    @staticmethod
+    def _rows(result: Any) -> list[list[Any]]:
+        if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+            state = (result.error_field(67) or b"").decode()  # 67: PG_DIAG_SQLSTATE, 'C'
+            message = (result.error_field(77) or result.error_message or b"").decode(
+                errors="replace"
+            )  # 77: 'M', primary
+            try:
+                raise psycopg.errors.lookup(state)(message)
+            except KeyError:
+                raise psycopg.OperationalError(message) from None
+        cells = [[result.get_value(row, column) for column in range(result.nfields)] for row in range(result.ntuples)]
+        return [[None if cell is None else cell.decode() for cell in row] for row in cells]
+
+    # -- a deployment, a step
+
+    def belong(self, deployment: str, epoch: str) -> None:
+        """From now on steps are recorded under this deployment and epoch."""
+        self.deployment, self.epoch = deployment, epoch
+        self.ask("SELECT pg_catalog.set_config('application_name', $1, false)", f"hgaurora {deployment}")
+        self.open = {}
+        for ident, revision, direction, *rest in self.ask(self.ledger["journal_open"]):
+            names = ("sql_hash", "params_hash", "sql", "state", "result")
+            self.open.setdefault((revision, direction), []).append({"id": ident, **dict(zip(names, rest, strict=True))})
+
+    def start(self, step: dict[str, Any]) -> None:
+        """A step begins: its script runs next."""
+        self.step = step
+        self.key = (step["revision"], step["direction"])
+        self.replay = collections.deque(self.open.get(self.key, ()))
+        self.ordinal = len(self.replay)
+        self.had = self.ordinal
+        self.sent: list[Sent] = []
+        self.count = self.passed = 0
+        self.token = self.unrecorded = ""
+        self.begun = self.lost = self.recorded = self.committing = self.reset = False
+        self.foreign = False
+        self.thread = threading.get_ident()
+        self.active = True
+
+    def over(self) -> None:
+        """The step is committed or given up."""
+        self.active = False
+
+    # -- transactions
+
+    def begin(self) -> None:
+        """Begin a transaction that carries a token, where none is open."""
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            return
+        if self.begun and not self.connection.autocommit:
+            raise Refused("transaction", "the migration ended its transaction by itself")
+        self.token = os.urandom(12).hex()
+        level = self.connection.isolation_level
+        isolation = f" ISOLATION LEVEL {level.name.replace('_', ' ')}" if level else ""
+        self.command(f"BEGIN{isolation}; SET LOCAL hgaurora.step = '{self.token}'")
+        self.begun = True
+
+    def commit(self, send: Callable[[], None]) -> None:
+        """The step's own commit, or one on the way, which takes the journal with it."""
+        self.foreign = self.foreign or threading.get_ident() != self.thread
+        status = self.pgconn.transaction_status
+        if status == TransactionStatus.INERROR:
+            raise Refused("transaction", "the migration commits after a statement failed", "let the error end it")
+        if status == TransactionStatus.INTRANS:
+            if not self.recorded:
+                self.journal()
+            self.committing = self.recorded
+            self.trace("before", "COMMIT")
+            send()
+            self.trace("after", "COMMIT")
+        self.begun = False
+
+    def rolled_back(self) -> None:
+        """What was sent since the last commit is undone."""
+        self.lost = self.lost or bool(self.sent)
+        self.sent = []
+        self.begun = False
+
+    # -- statements
+
+    def execute(
+        self, cursor: GuardedCursor, send: Callable[[], Any], query: Any, params: Any, many: bool = False
+    ) -> None:
+        """Send a statement of a script, or answer it from the journal."""
+        if threading.get_ident() != self.thread:
+            # it could come after the step is over, into the next one's transaction
+            self.foreign = True
+            raise Refused("threads", "the migration sends a statement from a thread of its own")
+        sql = (
+            query
+            if isinstance(query, str)
+            else query.decode()
+            if isinstance(query, bytes)
+            else query.as_string(self.connection)
+        )
+        if word := control(sql):
+            raise Refused(
+                "transaction",
+                f"the migration sends {word}, which would end the transaction that hgaurora commits with its ledger",
+                "leave transactions to hgaurora; what cannot run in one goes into op.get_context().autocommit_block()",
+            )
+        if SETTING.search(sql) and not many:
+            parts = list(pieces(sql))
+            settings = [session(words, text) for words, text in parts]
+            if parts and all(settings):
+                # the session's, not the database's: sent each time
+                self._send(sql, send)
+                return
+            if any(settings) and not params:
+                # sent one by one, so that a run that takes this one up has the settings and repeats nothing else
+                for _, text in parts:
+                    self.execute(cursor, functools.partial(psycopg.Cursor.execute, cursor, text, params), text, params)
+                return
+        if TEMPORARY.search(sql) and any(temporary(words) for words in statements(sql)):
+            self.unrecordable("a temporary table")
+        self.count += 1
+        if self.replay:
+            self.passed += self._replayed(cursor, send, Sent(sql, params, None, many))
+        elif self.connection.autocommit:
+            self._alone(cursor, send, Sent(sql, params, None, many))
+        else:
+            self._send(sql, send)
+            self.sent.append(Sent(sql, params, self._result(cursor, many), many))
+
+    def _send(self, sql: str, send: Callable[[], Any]) -> None:
+        if not self.connection.autocommit:
+            self.begin()
+        self.trace("before", sql)
+        send()
+        self.trace("after", sql)
+
+    def _alone(
+        self, cursor: GuardedCursor, send: Callable[[], Any], sent: Sent, row: dict[str, Any] | None = None
+    ) -> None:
+        """A statement in autocommit mode.
+
+        With its journal row in a transaction of its own, or, where the server does not take it in one, between an
+        intent and its result.
+        """
+        if row is None:
+            self.begin()
+            try:
+                self._send(sent.sql, send)
+                sent.result = self._result(cursor, sent.many)
+                self.sent = [sent]
+                self.journal()
+                self.command("COMMIT")
+                self.begun = False
+                return
+            except psycopg.Error as error:
+                self.sent = []
+                self.begun = False
+                if self.pgconn.transaction_status != TransactionStatus.IDLE:
+                    self.pgconn.exec_(b"ROLLBACK")
+                # cannot run inside a transaction block; invalid transaction termination (a procedure that commits)
+                if error.sqlstate not in ("25001", "2D000"):
+                    raise
+            self.sent = [sent]
+            self.begin()
+            row = self.journal("intent")[0]
+            self.command("COMMIT")
+            self.begun = False
+        try:
+            self._send(sent.sql, send)
+        except psycopg.Error:
+            if not self.connection.closed:
+                self._settle(row, "failed", None)
+            raise
+        sent.result = self._result(cursor, sent.many)
+        self._settle(row, "done", self._recorded(sent))
+
+    def _settle(self, row: dict[str, Any], state: str, result: str | None) -> None:
+        self.trace("before", f"journal {state}")
+        self.ask(self.ledger["journal_state"], row["id"], state, result)
+        self.trace("after", f"journal {state}")
+        row.update(state=state, result=result)
+
+    def unrecordable(self, what: str) -> None:
+        """The script does what cannot be journaled; well, unless it also commits on the way."""
+        if self.connection.autocommit or self.had or self.replay:
+            raise Refused(
+                "journal", f"the migration uses {what} beside an autocommit block", "put it into a migration of its own"
+            )
+        self.begin()
+        self.unrecorded = what
+
+    # -- the journal
+
+    def journal(self, state: str = "done") -> list[dict[str, Any]]:
+        """Write what was sent since the last commit into the transaction that is open."""
+        if self.unrecorded:
+            raise Refused(
+                "journal",
+                f"the migration uses {self.unrecorded} and then commits on the way: "
+                "it could not be taken up after a crash",
+                "put it into a migration of its own",
+            )
+        if self.lost:
+            raise Refused("transaction", "the migration rolled its transaction back by itself and went on")
+        if not self.sent:
+            return []
+        rows = []
+        for sent in self.sent:
+            sql_hash, params_hash = self._hashes(sent)
+            rows.append(
+                {
+                    "ordinal": self.ordinal,
+                    "sql_hash": sql_hash,
+                    "params_hash": params_hash,
+                    "sql": sent.sql[:SHOWN].replace("\x00", ""),
+                    "state": state,
+                    "result": self._recorded(sent) if state == "done" else None,
+                }
+            )
+            self.ordinal += 1
+        self.trace("before", "journal")
+        idents = self.ask(self.ledger["journal"], *self._fence(), self.deployment, *self.key, json.dumps(rows))
+        self.trace("after", "journal")
+        if len(idents) != len(rows):
+            self.fenced()
+        for row, (ident,) in zip(rows, idents, strict=True):
+            row["id"] = ident
+        self.open.setdefault(self.key, []).extend(rows)
+        self.had += len(rows)
+        self.sent = []
+        return rows
+
+    def _hashes(self, sent: Sent) -> tuple[str, str]:
+        params = ""
+        if sent.params is not None:
+            client = psycopg.ClientCursor(self.connection)
+            every = sent.params if sent.many else [sent.params]
+            params = "\n".join(client.mogrify(sent.sql, one) for one in every)
+        return hashlib.sha256(sent.sql.encode()).hexdigest(), hashlib.sha256(params.encode()).hexdigest()
+
+    @staticmethod
+    def _result(cursor: GuardedCursor, many: bool) -> Any:
+        result = cursor.pgresult
+        return result if result is not None and result.nfields and not many else cursor.rowcount
+
+    @staticmethod
+    def _recorded(sent: Sent) -> str:
+        """A result as it is journaled: a count, or names, type OIDs and text cells."""
+        result = sent.result
+        if isinstance(result, int):
+            return json.dumps({"count": result})
+        columns = range(result.nfields)
+        if any(result.fformat(column) for column in columns):
+            return json.dumps({"unrecorded": "a binary result"})
+        cells = [[result.get_value(row, column) for column in columns] for row in range(result.ntuples)]
+        if sum(len(cell or b"") for row in cells for cell in row) > RESULT_LIMIT:
+            return json.dumps({"unrecorded": "a result of more than 1 MiB"})
+        return json.dumps(
+            {
+                "names": [(result.fname(column) or b"").decode() for column in columns],
+                "types": [result.ftype(column) for column in columns],
+                "rows": [[None if cell is None else cell.decode() for cell in row] for row in cells],
+            }
+        )
+
+    def _replayed(self, cursor: GuardedCursor, send: Callable[[], Any], sent: Sent) -> bool:
+        """Answer a statement from the journal. False: it was not done after all, and was sent again."""
+        row = self.replay[0]
+        if (row["sql_hash"], row["params_hash"]) != self._hashes(sent):
+            same = "" if row["sql_hash"] != self._hashes(sent)[0] else " (the same text with other parameters)"
+            raise Refused(
+                "journal",
+                f"statement {self.passed + 1} is not the one an earlier run committed{same}: journaled "
+                f"{row['sql'][:200]!r}, now {sent.sql[:200]!r}",
+                "deploy the script as it was when it was interrupted, or restore the snapshot taken before it",
+            )
+        self.replay.popleft()
+        if row["state"] != "done":
+            verdict = proven(sent.sql, row["state"], self.ask)
+            if verdict == "again":
+                self._alone(cursor, send, sent, row)
+                return False
+            if verdict == "unknown":
+                self.replay.appendleft(row)
+                raise Refused(
+                    "journal",
+                    "an earlier run sent this outside a transaction and the catalogue cannot prove whether it took "
+                    f"effect: {sent.sql[:200]!r}",
+                    f"look; if it did, UPDATE hgaurora.statement SET state = 'done', result = '{{\"count\": -1}}' "
+                    f"WHERE id = {row['id']}; if not, DELETE FROM hgaurora.statement WHERE id = {row['id']}; "
+                    "then run again",
+                )
+            self._settle(row, "done", json.dumps({"count": -1}))
+        self._answer(cursor, json.loads(row["result"]))
+        return True
+
+    def _answer(self, cursor: GuardedCursor, recorded: dict[str, Any]) -> None:
+        """Give a cursor the result an earlier run got."""
+        if "unrecorded" in recorded:
+            raise Refused(
+                "journal",
+                f"the earlier run read {recorded['unrecorded']}, which is not journaled",
+                "restore the snapshot taken before this migration",
+            )
+        if "count" in recorded:
+            cursor.replayed = recorded["count"]
+            return
+        oids = "{" + ",".join(map(str, recorded["types"])) + "}"
+        names = dict(
+            self.ask(
+                "SELECT t.oid, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t"
+                " WHERE t.oid = ANY($1::oid[])",
+                oids,
+            )
+        )
+        types = [names.get(str(oid), "text") for oid in recorded["types"]]
+        labels = [name.replace('"', '""').replace("%", "%%") for name in recorded["names"]]
+        rows = recorded["rows"] or [[None] * len(types)]
+        columns = ", ".join(f'%s::text::{kind} AS "{label}"' for kind, label in zip(types, labels, strict=True))
+        selects = [f"SELECT {columns}"] * len(rows)
+        text = " UNION ALL ".join(selects) if recorded["rows"] else selects[0] + " WHERE false"
+        psycopg.Cursor.execute(cursor, text, [cell for row in rows for cell in row])
+        if not self.begun and not self.connection.autocommit:
+            self.connection.pgconn.exec_(b"COMMIT")
+
+    # -- the ledger's row
+
+    def _fence(self) -> tuple[str, ...]:
+        return self.epoch, self.token, self.session, self.role
+
+    def record(self, heads: set[str], statements: int) -> None:
+        """Put the step's ledger row into its transaction, unless a fence does not hold."""
+        if self.replay:
+            raise Refused(
+                "journal",
+                f"the script ends before statement {self.passed + 1}, which an earlier run committed: "
+                f"{self.replay[0]['sql'][:200]!r}",
+                "deploy the script as it was when it was interrupted, or restore the snapshot taken before it",
+            )
+        if self.lost:
+            raise Refused("transaction", "the migration rolled its transaction back by itself and went on")
+        if self.foreign:
+            raise Refused(
+                "threads", "the migration sent statements from a thread of its own", "send them from upgrade()"
+            )
+        versions = sorted(heads)
+        payload = {**self.step, "versions": versions, "statements": statements, "replayed": self.passed}
+        said = json.dumps(payload, sort_keys=True, separators=(",", ":"))
+        array = "{" + ",".join('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in versions) + "}"
+        if self.had:
+            self.ask(self.ledger["journal_close"], *self.key)
+        values = (*self._fence(), array, self.deployment, said)
+        if not self.prepared:
+            self._rows(self.pgconn.prepare(b"hgaurora_step", self.ledger["step"].encode()))
+            self.prepared = True
+        self.trace("before", "ledger")
+        rows = self._rows(self.pgconn.exec_prepared(b"hgaurora_step", [value.encode() for value in values]))
+        self.trace("after", "ledger")
+        if not rows:
+            self.fenced(array)
+        self.reset = rows[0][1] != self.settings
+        self.recorded = True
+
+    def fenced(self, versions: str = "{}") -> None:
+        """Find out which fence does not hold, and raise it."""
+        rows = self.ask(self.ledger["which"], *self._fence(), versions)
+        held = dict(zip(self.ledger["fences"], rows[0], strict=True)) if rows else {"epoch": "f"}
+        for name, message in (
+            ("epoch", "another run has taken the environment over"),
+            ("transaction", "the migration ended its transaction by itself"),
+            (
+                "lock",
+                "the environment's lock is no longer held: the migration released it or the session was exchanged",
+            ),
+            ("role", "the migration changed the session's role and did not put it back"),
+            ("versions", "the migration changed Alembic's version table by itself"),
+        ):
+            if held.get(name) != "t":
+                raise Refused(name, message)
+        raise Refused("ledger", "the ledger did not take the step")
