@@ -17,7 +17,7 @@ from typing import Protocol
 from .core.errors import MigrationFailed, StateError
 from .core.graph import heads
 from .core.model import Snapshot
-from .core.steps import Migrate, Plan, Restore, Step, TakeSnapshot
+from .core.steps import Migrate, Plan, Repeat, Restore, Step, TakeSnapshot
 from .ports import Clock, Connection, ControlPlane, Database, MigrationSession
 
 #: SQLSTATE of a lock not granted in time, and of a deadlock: the whole transaction may be tried again
@@ -102,7 +102,7 @@ class Run:
                 taken = self._take(step)
                 self._snapshot = taken.id
                 return Done(what=taken.id, data={"snapshot": taken.id, "bytes": taken.bytes})
-            case Migrate():
+            case Migrate() | Repeat():
                 return self._migrate(step, number)
             case Restore():
                 raise StateError(f"a restore step in a plan of migrations: {step.action}")
@@ -118,7 +118,7 @@ class Run:
         self.database.event(self.deployment, "snapshot-available", {"snapshot": ident, "bytes": taken.bytes})
         return taken
 
-    def _migrate(self, step: Migrate, number: int) -> Done:
+    def _migrate(self, step: Migrate | Repeat, number: int) -> Done:
         for attempt in range(1, self.tries + 1):
             try:
                 result = self.session.run(step, ordinal=number, snapshot=self._snapshot)
@@ -128,7 +128,7 @@ class Run:
                 self.on_wait(failed.message, attempt + 1)
                 self.clock.sleep(min(0.5 * 2**attempt, 15.0) * random.uniform(0.5, 1.0))
             else:
-                note = step.message if step.verb == "run" else "; ".join(step.loses)
+                note = "; ".join(step.loses) if isinstance(step, Migrate) and step.verb == "down" else step.message
                 if result.replayed:
                     note = f"took up after {result.replayed} of {result.statements} statements, sent by an earlier run"
                 return Done(

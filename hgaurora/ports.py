@@ -27,7 +27,7 @@ from .core.model import (
     StepRow,
     Way,
 )
-from .core.steps import Migrate
+from .core.steps import Migrate, Repeat
 
 
 class History(Protocol):
@@ -228,7 +228,7 @@ class MigrationSession(Protocol):
     def begin(self, *, deployment: str, epoch: str) -> None:
         """Tell the child which deployment and epoch its ledger rows belong to."""
 
-    def run(self, step: Migrate, *, ordinal: int, snapshot: str | None) -> StepResult:
+    def run(self, step: Migrate | Repeat, *, ordinal: int, snapshot: str | None) -> StepResult:
         """Run one migration and commit it with its ledger rows.
 
         :raises MigrationFailed: it raised, or broke a rule; ``data['sqlstate']`` where the server said one.

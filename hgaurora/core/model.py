@@ -135,6 +135,16 @@ class Applied:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Repeated:
+    """One repeatable file that the ledger records as in force, as it was when it ran last."""
+
+    path: str
+    raw: str
+    node: str
+    deployment: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class LockHolder:
     """The server session that holds the environment's lock."""
 
@@ -211,6 +221,8 @@ class State:
     versions: tuple[str, ...] | None = None
     recorded: tuple[str, ...] = ()
     applied: Mapping[str, Applied] = field(default_factory=dict)
+    #: repeatable files in force, by path
+    repeated: Mapping[str, Repeated] = field(default_factory=dict)
     #: the newest deployment whatever its outcome
     last: Deployment | None = None
     #: the deployment that is running or was interrupted

@@ -5,6 +5,8 @@
 The applied set is what the ledger records, never the ancestors of the heads in the target's graph. What is applied and
 the same in the target stays, and so does nothing that stands on something that does not stay. The rest goes
 down with the scripts it came up with, and then everything that the target wants and does not have comes up.
+Repeatable files that are gone are taken back before all that, because they may stand on what goes; those that are new
+or changed run after it.
 """
 
 from __future__ import annotations
@@ -12,17 +14,18 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
 from .errors import StateError
 from .graph import Graph, heads, topological
 from .identity import NORMAL_VERSION
 from .losses import UNKNOWN, losses
-from .model import Applied, Changeset, Direction, Finding, Kind, Script, State, Way
+from .model import Applied, Changeset, Direction, Finding, Kind, Repeated, Script, State, Way
 from .policy.verdict import refusal
+from .repeatable import Repeatable, undo
 from .state import check_state
-from .steps import Migrate, Plan, Step, TakeSnapshot
+from .steps import Migrate, Plan, Repeat, Step, TakeSnapshot
 
 __all__ = ["check_state", "heads", "plan_deploy", "plan_revert", "to_json"]
 
@@ -37,12 +40,15 @@ def plan_deploy(
     multiple_heads: bool = False,
     resumes: str | None = None,
     recorded: Mapping[str, bytes] | None = None,
+    repeatables: Mapping[str, Repeatable] | None = None,
 ) -> Plan:
     """The steps that bring an environment to the migrations of a changeset.
 
     :param snapshot: ``each`` migration has one before it, one before the ``deploy``, or ``none``.
     :param resumes: id of the interrupted deployment that this one takes up.
-    :param recorded: contents of recorded scripts by raw hash, for diffs and for what a downgrade loses.
+    :param recorded: contents of recorded scripts by raw hash, for diffs and for what a downgrade loses; of repeatable
+        files that are gone they have to be there.
+    :param repeatables: the repeatable files of the target, by path.
     :raises PolicyError: the target has more than one head.
     :raises StateError: a migration that can not be downgraded would have to be, or one that stopped half way
         would be left so.
@@ -53,7 +59,9 @@ def plan_deploy(
     down, up = _moves(state.applied, graph.scripts)
     migrations = [_down(state.applied[revision], contents) for revision in down]
     migrations += [_up(graph.scripts[revision], target.node) for revision in up]
-    _check(environment, state, migrations, "take a changeset that keeps {names} as it ran, or ")
+    coming = {path: _Coming(one.raw, one.sql, target.node, recorded=False) for path, one in (repeatables or {}).items()}
+    steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents)
+    _check(environment, state, steps, "take a changeset that keeps {names} as it ran, or ")
     return Plan(
         environment=environment,
         kind=Kind.DEPLOY,
@@ -65,7 +73,7 @@ def plan_deploy(
         heads_before=heads(state.applied),
         heads_after=graph.heads,
         target=target,
-        steps=_with_snapshots(_with_versions(state.applied, migrations), snapshot),
+        steps=_with_snapshots(steps, snapshot),
         notes=tuple(_notes(state.applied, graph, target, contents)),
         resumes=resumes,
     )
@@ -81,6 +89,7 @@ def plan_revert(
     contents: Mapping[str, bytes] | None = None,
     reverts: Sequence[str] = (),
     resumes: str | None = None,
+    repeated: Mapping[str, Repeated] | None = None,
 ) -> Plan:
     """The steps that bring an environment back to what was applied at an earlier point, by downgrade.
 
@@ -88,14 +97,21 @@ def plan_revert(
 
     :param wanted: the applied set as of that point, by revision.
     :param target: the changeset the environment was at; None: an empty database.
-    :param contents: contents of the recorded scripts by raw hash, for what each downgrade loses.
+    :param contents: contents of the recorded scripts by raw hash, for what each downgrade loses; of repeatable files
+        in force then or now they have to be there.
+    :param repeated: the repeatable files in force as of that point, by path.
     :param reverts: ids of the deployments that are taken back.
     :raises StateError: as :func:`plan_deploy`.
     """
     down, up = _moves(state.applied, wanted)
     migrations = [_down(state.applied[revision], contents or {}) for revision in down]
     migrations += [_up(wanted[revision], wanted[revision].node) for revision in up]
-    _check(environment, state, migrations)
+    coming = {
+        path: _Coming(one.raw, _sql(path, one.raw, contents or {}), one.node, recorded=True)
+        for path, one in (repeated or {}).items()
+    }
+    steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents or {})
+    _check(environment, state, steps)
     return Plan(
         environment=environment,
         kind=Kind.REVERT,
@@ -107,7 +123,7 @@ def plan_revert(
         heads_before=heads(state.applied),
         heads_after=heads(wanted),
         target=target,
-        steps=_with_snapshots(_with_versions(state.applied, migrations), "none" if snapshot == "none" else "deploy"),
+        steps=_with_snapshots(steps, "none" if snapshot == "none" else "deploy"),
         reverts=tuple(reverts),
         resumes=resumes,
     )
@@ -132,16 +148,18 @@ def to_json(plan: Plan) -> dict[str, object]:
             "branch": target.branch if target else None,
             "heads": list(plan.heads_after),
         },
-        "steps": [{"verb": step.verb, **_plain(asdict(step))} for step in plan.steps],
+        "steps": [{"verb": step.verb, **_plain(asdict(step), but="sql")} for step in plan.steps],
         "notes": [_plain(asdict(note)) for note in plan.notes],
         "reverts": list(plan.reverts),
         "resumes": plan.resumes,
     }
 
 
-def _plain(fields: Mapping[str, object]) -> dict[str, object]:
+def _plain(fields: Mapping[str, object], *, but: str = "") -> dict[str, object]:
     plain: dict[str, object] = {}
     for name, value in fields.items():
+        if name == but:
+            continue
         if isinstance(value, Enum):
             value = value.value
         plain[name] = list(value) if isinstance(value, tuple) else value
@@ -225,16 +243,90 @@ def _with_versions(applied: Mapping[str, Applied], migrations: Sequence[Migrate]
     return out
 
 
-def _with_snapshots(migrations: Sequence[Migrate], snapshot: str) -> tuple[Step, ...]:
-    if not migrations or snapshot == "none":
-        return tuple(migrations)
+@dataclass(frozen=True)
+class _Coming:
+    """A repeatable file as it is to be in force."""
+
+    raw: str
+    sql: str
+    node: str
+    recorded: bool
+
+
+def _repeated(
+    environment: str,
+    state: State,
+    migrations: Sequence[Migrate],
+    coming: Mapping[str, _Coming],
+    contents: Mapping[str, bytes],
+) -> list[Migrate | Repeat]:
+    """The migrations, with the repeatable files that go in front of them and those that run behind them.
+
+    :raises StateError: nothing says how one that is gone is taken back.
+    """
+    before = tuple(sorted(state.versions or ()))
+    after = next((one.versions for one in reversed(migrations) if one.versions is not None), before)
+    down = []
+    for path in sorted(set(state.repeated) - set(coming), reverse=True):
+        was = state.repeated[path]
+        back = undo(contents[was.raw])
+        if back is None:
+            raise StateError(
+                f"{path} would have to be taken back, and nothing says how",
+                state=f"{environment} is as it was: this run changed nothing",
+                hint=f"keep it, with a line -- down and the statements that take it back; it ran in {was.deployment}",
+                data={"environment": environment, "file": path},
+            )
+        down.append(
+            Repeat(
+                path=path,
+                direction=Direction.DOWN,
+                raw=was.raw,
+                sql=";\n".join(back),
+                recorded=True,
+                node=was.node,
+                versions=before,
+                message=f"in force since {was.deployment}",
+            )
+        )
+    up = [
+        Repeat(
+            path=path,
+            direction=Direction.UP,
+            raw=one.raw,
+            sql=one.sql,
+            recorded=one.recorded,
+            node=one.node,
+            versions=after,
+            message=f"changed since {state.repeated[path].deployment}" if path in state.repeated else "new",
+        )
+        for path, one in sorted(coming.items())
+        if path not in state.repeated or state.repeated[path].raw != one.raw
+    ]
+    return [*down, *migrations, *up]
+
+
+def _sql(path: str, raw: str, contents: Mapping[str, bytes]) -> str:
+    return Repeatable(path=path, raw=raw, content=contents[raw]).sql
+
+
+def _with_snapshots(steps: Sequence[Migrate | Repeat], snapshot: str) -> tuple[Step, ...]:
+    """With ``each``: one before each migration, and one before each row of repeatable files."""
+    if not steps or snapshot == "none":
+        return tuple(steps)
     if snapshot == "deploy":
-        return (TakeSnapshot(before=None), *migrations)
-    return tuple(step for one in migrations for step in (TakeSnapshot(before=one.revision), one))
+        return (TakeSnapshot(before=None), *steps)
+    out: list[Step] = []
+    for one in steps:
+        if isinstance(one, Migrate) or not (out and isinstance(out[-1], Repeat)):
+            out.append(TakeSnapshot(before=one.revision))
+        out.append(one)
+    return tuple(out)
 
 
-def _check(environment: str, state: State, migrations: Sequence[Migrate], instead: str = "") -> None:
+def _check(environment: str, state: State, steps: Sequence[Migrate | Repeat], instead: str = "") -> None:
     """Refuse before anything starts what could not be finished."""
+    migrations = [one for one in steps if isinstance(one, Migrate)]
     restore = f"go back by restore: hgaurora revert {environment} --way restore"
     untouched = f"{environment} is as it was: this run changed nothing"
     stuck = [one for one in migrations if one.direction is Direction.DOWN and one.irreversible]
@@ -246,7 +338,7 @@ def _check(environment: str, state: State, migrations: Sequence[Migrate], instea
             hint=instead.format(names=names) + restore,
             data={"environment": environment, "irreversible": [one.revision for one in stuck]},
         )
-    planned = {(one.revision, one.direction.value) for one in migrations}
+    planned = {(one.revision, one.direction.value) for one in steps}
     left = sorted(set(state.half) - planned)
     if left:
         revision, direction = left[0]

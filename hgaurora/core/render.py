@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from .model import Changeset, Deployment, Finding, Kind, Outcome, Snapshot, StepRow, Way
-from .steps import Migrate, Plan, Restore, Step, TakeSnapshot
+from .steps import Migrate, Plan, Repeat, Restore, Step, TakeSnapshot
 
 WIDTH = 80
 
@@ -88,7 +88,7 @@ def table(rows: Iterable[Sequence[str]]) -> list[str]:
 def step_what(step: Step, environment: str) -> str:
     """What a step works on: the migration's name, or what is snapshotted."""
     match step:
-        case Migrate():
+        case Migrate() | Repeat():
             return step.name
         case TakeSnapshot():
             return environment
@@ -108,7 +108,7 @@ def step_note(step: Step) -> str:
     match step:
         case Migrate() if step.verb == "down":
             return "may lose data: " + "; ".join(step.loses) if step.loses else "loses nothing that its script shows"
-        case Migrate():
+        case Migrate() | Repeat():
             return step.message
         case Restore(action="swap"):
             return "loses what was written since the snapshot; the old database is kept"
@@ -160,11 +160,13 @@ def plan_summary(plan: Plan) -> str:
         parts.append(f"{count(downs, 'migration')} down")
     if ups:
         parts.append(count(ups, "migration") + (" up" if downs else ""))
-    if snapshots and snapshots == len(plan.migrations):
+    if plan.repeats:
+        parts.append(count(len(plan.repeats), "repeatable file"))
+    if snapshots and snapshots == len(plan.migrations) and not plan.repeats:
         parts.append("a snapshot before each")
     elif snapshots:
         parts.append(count(snapshots, "snapshot"))
-    elif plan.migrations:
+    elif plan.steps:
         parts.append("no snapshot")
     return ", ".join(parts)
 

@@ -13,7 +13,7 @@ from .model import Changeset, Direction, Finding, Kind, Way
 class TakeSnapshot:
     """Take a snapshot of the environment, and wait until it is available.
 
-    ``before`` is the revision whose migration follows (None: before the whole plan).
+    ``before`` is the revision whose migration follows, or the repeatable file (None: before the whole plan).
     """
 
     before: str | None
@@ -77,7 +77,42 @@ class Restore:
         return self.action
 
 
-Step = TakeSnapshot | Migrate | Restore
+@dataclass(frozen=True, kw_only=True)
+class Repeat:
+    """Run one repeatable file, or (down) what takes it back, in a transaction of its own.
+
+    ``sql`` are the statements as they are sent: one text that may hold several.
+    """
+
+    path: str
+    direction: Direction
+    raw: str
+    sql: str
+    #: True where the text is the ledger's own copy, else the target changeset's
+    recorded: bool
+    #: the changeset the file is taken from
+    node: str
+    #: the rows of Alembic's version table, which it leaves as they are, sorted
+    versions: tuple[str, ...]
+    message: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def revision(self) -> str:
+        """What the ledger knows it by."""
+        return self.path
+
+    @property
+    def verb(self) -> str:
+        """``repeat`` or ``undo``."""
+        return "repeat" if self.direction is Direction.UP else "undo"
+
+
+Step = TakeSnapshot | Migrate | Repeat | Restore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +143,16 @@ class Plan:
     def migrations(self) -> tuple[Migrate, ...]:
         """The migrations among the steps."""
         return tuple(s for s in self.steps if isinstance(s, Migrate))
+
+    @property
+    def runs(self) -> tuple[Migrate | Repeat, ...]:
+        """Everything among the steps that changes the database: migrations and repeatable files."""
+        return tuple(s for s in self.steps if isinstance(s, Migrate | Repeat))
+
+    @property
+    def repeats(self) -> tuple[Repeat, ...]:
+        """The repeatable files among the steps."""
+        return tuple(s for s in self.steps if isinstance(s, Repeat))
 
     @property
     def empty(self) -> bool:

@@ -10,7 +10,7 @@ from .context import PolicyContext
 
 def check(context: PolicyContext) -> Iterator[Finding]:
     """Every script that comes up ran, byte for byte, in the environments of after, and has soaked there."""
-    coming = [one for one in context.plan.migrations if one.direction is Direction.UP]
+    coming = [one for one in context.plan.runs if one.direction is Direction.UP]
     if not coming:
         return
     for name in context.environment.after:
