@@ -41,14 +41,23 @@ class Fingerprints(NamedTuple):
     full: str
 
 
-@dataclass(frozen=True)
+class PartHashes(NamedTuple):
+    """What of a :class:`Part` is enough to compare it; each a sha256, hexadecimal."""
+
+    structure: str
+    text: str
+    full: str
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One thing that stands alone (a table with all that hangs on it, a function, a type), by which captures are stored
     and compared quickly.
 
     ``id`` is canonical JSON of its group and path, such as ``["relation","public","orders"]``. ``content`` is canonical
-    JSON of its objects: ``[[kind, [path...], [values...]], ...]`` in the order of the kinds, then by path. The three
-    hashes are of the content as far as each level goes.
+    JSON of its objects: ``[[kind, [path...], [values...]], ...]`` in the order of the kinds, then by path; usual values
+    at the end of an object are left out. The three hashes are of the content as far as each level goes; ``full`` is the
+    sha256 of ``content`` itself.
     """
 
     id: str
