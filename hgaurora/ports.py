@@ -212,7 +212,8 @@ class Job:
     python: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     lock_timeout: float = 2.0  # seconds
-    statement_timeout: float = 0.0  # seconds; 0: none
+    statement_timeout: float = 0.0  # seconds, for what changes the schema; 0: none
+    backfill_timeout: float | None = None  # seconds, for what reads or changes data; None: statement_timeout
     wall_clock: float = 0.0  # seconds one migration may take; 0: no limit
     output_limit: int = 1 << 20  # bytes of stdout and stderr kept
     #: the child reports before and after each thing it sends, and waits until ``on_event`` returned; for tests

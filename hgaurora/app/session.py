@@ -46,6 +46,7 @@ def child(
             options=project.alembic_options,
             lock_timeout=settings.lock_timeout,
             statement_timeout=settings.statement_timeout,
+            backfill_timeout=settings.backfill_timeout,
             wall_clock=settings.migration_timeout,
         )
     )

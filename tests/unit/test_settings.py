@@ -135,6 +135,7 @@ BAD: dict[str, list[str]] = {
     "lock-timeout": ['"0s"', '"9ms"', '"11m"'],
     "lock-tries": ["0", "101", "-1"],
     "statement-timeout": ['"8d"', '"never"'],
+    "backfill-timeout": ['"8d"', '"long"'],
     "migration-timeout": ['"8d"', '"0"'],
     "change-request-required": [],
     "window": [
@@ -242,6 +243,10 @@ CLUSTER = tuple(LEAST["cluster"])
          "lock-timeout (line 3)"),
         (environment("a", LOCAL, 'statement-timeout = "1s"'), 3, "a.statement-timeout",
          "lock-timeout (2s, the default)"),
+        (environment("a", LOCAL, 'backfill-timeout = "2h"', 'migration-timeout = "1h"'), 3, "a.backfill-timeout",
+         "migration-timeout (line 4)"),
+        (environment("a", LOCAL, 'lock-timeout = "5s"', 'backfill-timeout = "5s"'), 4, "a.backfill-timeout",
+         "lock-timeout (line 3)"),
         (environment("b", *CLUSTER) + environment("a", *CLUSTER), 6, "a.cluster", "environments.b.cluster (line 2)"),
         (environment("b", *CLUSTER) + environment("a", *CLUSTER, 'account = "123456789012"'), 6, "a.cluster",
          "environments.b.cluster (line 2)"),

@@ -88,6 +88,11 @@ def _unreadable() -> None:
         ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
 
 
+def milliseconds(seconds: float) -> str:
+    """Seconds as PostgreSQL's settings take them."""
+    return f"{round(seconds * 1000)}ms"
+
+
 class _Output:
     """What the scripts print: the first bytes are kept, the rest is counted."""
 
@@ -183,11 +188,12 @@ class ChildSession:
         (self._folder.path / "alembic.ini").write_bytes(_INI)
         parameters = {**database.KEEPALIVES, "connect_timeout": "10", **connection.parameters}
         parameters["application_name"] = f"hgaurora {job.environment}"
+        backfill = job.statement_timeout if job.backfill_timeout is None else job.backfill_timeout
         settings = {
             **database.SESSION,
             "search_path": f"{compose.quoted(connection.schema)}, pg_temp",
-            "lock_timeout": f"{round(job.lock_timeout * 1000)}ms",
-            "statement_timeout": f"{round(job.statement_timeout * 1000)}ms",
+            "lock_timeout": milliseconds(job.lock_timeout),
+            "statement_timeout": milliseconds(job.statement_timeout),
             "idle_in_transaction_session_timeout": "0",
         }
         # the server's zone is the database's own: scripts may rely on it
@@ -199,6 +205,7 @@ class ChildSession:
                 "parameters": parameters,
                 "secret": True,
                 "settings": settings,
+                "timeouts": {"schema": milliseconds(job.statement_timeout), "data": milliseconds(backfill)},
                 "since_14": dict(database.SINCE_14),
                 "version_table": connection.version_table,
                 "version_table_schema": connection.schema,

@@ -322,7 +322,17 @@ KEYS: tuple[Key, ...] = (
         default=0.0,
         shown='"0s"',
         allowed="0s to 7d; 0s is no limit",
-        doc="how long one statement may take",
+        doc="how long one statement may take that changes the schema",
+    ),
+    _environment(
+        "backfill-timeout",
+        str,
+        duration("0s", "7d"),
+        '"1h"',
+        words="a duration",
+        shown="that of statement-timeout",
+        allowed="0s to 7d; 0s is no limit",
+        doc="how long one statement may take that reads or changes data: SELECT, INSERT, UPDATE, DELETE, MERGE, COPY",
     ),
     _environment(
         "migration-timeout",

@@ -54,6 +54,7 @@ class Environment:
     lock_timeout: float = 2.0
     lock_tries: int = 8
     statement_timeout: float = 0.0  # 0: none
+    backfill_timeout: float | None = None  # 0: none; None: that of statement_timeout
     migration_timeout: float = 0.0  # 0: none
     change_request_required: bool = False
     window: Window | None = None

@@ -106,26 +106,26 @@ def within(environment: Environment, project: ProjectSettings | None, where: Whe
         yield where.problem(
             key("require-journal"), "is true without log-group", f'add log-group = "/hgaurora/{environment.name}"'
         )
-    statement, migration, lock = (
-        environment.statement_timeout,
-        environment.migration_timeout,
-        environment.lock_timeout,
-    )
-    if statement and migration and statement > migration:
-        yield where.problem(
-            key("statement-timeout"),
-            "is longer than {other}, the limit of the whole migration",
-            "make migration-timeout the longer one",
-            other=key("migration-timeout"),
-        )
-    if statement and lock >= statement:
-        given = where.given("environments", environment.name, "lock-timeout")
-        yield where.problem(
-            key("statement-timeout"),
-            "is not longer than {other}" if given else f"is not longer than lock-timeout ({lock:g}s, the default)",
-            "make lock-timeout the shorter one: a wait for a lock is tried again, a slow statement is not",
-            other=key("lock-timeout") if given else None,
-        )
+    migration, lock = environment.migration_timeout, environment.lock_timeout
+    for name, limit in (
+        ("statement-timeout", environment.statement_timeout),
+        ("backfill-timeout", environment.backfill_timeout),
+    ):
+        if limit and migration and limit > migration:
+            yield where.problem(
+                key(name),
+                "is longer than {other}, the limit of the whole migration",
+                "make migration-timeout the longer one",
+                other=key("migration-timeout"),
+            )
+        if limit and lock >= limit:
+            given = where.given("environments", environment.name, "lock-timeout")
+            yield where.problem(
+                key(name),
+                "is not longer than {other}" if given else f"is not longer than lock-timeout ({lock:g}s, the default)",
+                "make lock-timeout the shorter one: a wait for a lock is tried again, a slow statement is not",
+                other=key("lock-timeout") if given else None,
+            )
 
 
 def _database(environment: Environment) -> tuple[str, ...] | None:

@@ -173,7 +173,7 @@ class Child:
         options.update(transaction_per_migration=True, transactional_ddl=None)
         self.connection = connection
         if self.guard is None or self.guard.connection is not raw:
-            raw.guard = self.guard = Guard(raw, self.job["ledger"], self.trace)
+            raw.guard = self.guard = Guard(raw, self.job["ledger"], self.trace, self.job["timeouts"])
         original(connection=connection, **options)
 
     @staticmethod
@@ -341,6 +341,8 @@ class Child:
         def run(**arguments: Any) -> None:
             function(**arguments)
             self.statements = self.guard.count if self.guard else 0
+            if self.guard:
+                self.guard.written()
 
         return run
 

@@ -96,3 +96,14 @@ def temporary(words: list[str]) -> bool:
     """True for a statement that makes something which ends with the session."""
     into = words.index("INTO") + 1 if "INTO" in words else len(words)
     return not {"TEMP", "TEMPORARY"}.isdisjoint(words[1:3] + words[into : into + 2])
+
+
+#: words that begin statements which read or change rows. Not DO and CALL: what they do cannot be seen
+_DATA = frozenset(
+    {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "WITH", "VALUES", "TABLE", "REPLACE", "LOAD"}
+)
+
+
+def data(sql: str) -> bool:
+    """True for a string in which each statement reads or changes rows: its limit is that for backfills."""
+    return all(words[0] in _DATA for words in statements(sql))

@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from psycopg.pq import ExecStatus, TransactionStatus
 
-from ..sql import SETTING, TEMPORARY, control, pieces, session, statements, temporary
+from ..sql import SETTING, TEMPORARY, control, data, pieces, session, statements, temporary
 from ..wire import Refused
 from .proof import proven
 
@@ -45,6 +45,8 @@ class GuardedConnection(psycopg.Connection):
     def transaction(self, *args: Any, **kwargs: Any) -> Any:
         if self.guard is not None and self.guard.active:
             self.guard.begin()
+            # its end may bring back a limit that was set before it
+            self.guard.savepoints = True
         return super().transaction(*args, **kwargs)
 
     def cursor(self, name: str = "", *args: Any, **kwargs: Any) -> Any:
@@ -110,12 +112,18 @@ class Guard:
     """Stands between a script and its connection while a step runs. ``active`` only then."""
 
     def __init__(
-        self, connection: GuardedConnection, ledger: dict[str, Any], trace: Callable[[str, str], None]
+        self,
+        connection: GuardedConnection,
+        ledger: dict[str, Any],
+        trace: Callable[[str, str], None],
+        timeouts: dict[str, str],
     ) -> None:
         self.connection = connection
         self.pgconn = connection.pgconn
         self.ledger = ledger
         self.trace = trace
+        #: ``schema`` and ``data``: how long one statement of that kind may take, as the server takes it
+        self.timeouts = timeouts
         self.active = False
         self.session, self.role, self.settings = self.ask(ledger["baseline"])[0]
         self.deployment = self.epoch = ""
@@ -173,6 +181,10 @@ class Guard:
         self.token = self.unrecorded = ""
         self.begun = self.lost = self.recorded = self.committing = self.reset = False
         self.foreign = False
+        self.limited = "schema"
+        # one limit for both kinds: nothing is ever switched
+        self.limiting = self.timeouts["schema"] != self.timeouts["data"]
+        self.savepoints = False
         self.thread = threading.get_ident()
         self.active = True
 
@@ -182,8 +194,8 @@ class Guard:
 
     # -- transactions
 
-    def begin(self) -> None:
-        """Begin a transaction that carries a token, where none is open."""
+    def begin(self, kind: str = "schema") -> None:
+        """Begin a transaction that carries a token, where none is open; ``kind`` is that of its first statement."""
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             return
         if self.begun and not self.connection.autocommit:
@@ -191,8 +203,30 @@ class Guard:
         self.token = os.urandom(12).hex()
         level = self.connection.isolation_level
         isolation = f" ISOLATION LEVEL {level.name.replace('_', ' ')}" if level else ""
-        self.command(f"BEGIN{isolation}; SET LOCAL hgaurora.step = '{self.token}'")
+        limit = self._limit(kind) if self.limiting and kind == "data" else ""
+        self.command(f"BEGIN{isolation}; SET LOCAL hgaurora.step = '{self.token}'{limit}")
         self.begun = True
+        self.limited = kind
+
+    def _limit(self, kind: str) -> str:
+        """As a further command of a message: it lasts until the transaction ends, the session's is that of DDL."""
+        return f"; SET LOCAL statement_timeout = '{self.timeouts[kind]}'"
+
+    def kind(self, sql: str) -> str:
+        """Which of the two limits is for a statement."""
+        return "data" if self.limiting and data(sql) else "schema"
+
+    def limit(self, kind: str) -> None:
+        """Before a statement of a kind: its limit, where another one may be in force in this transaction."""
+        differs = self.limiting and (kind != self.limited or self.savepoints)
+        if differs and self.pgconn.transaction_status == TransactionStatus.INTRANS:
+            self.command(self._limit(kind).removeprefix("; "))
+            self.limited = kind
+
+    def written(self) -> None:
+        """The script has sent its last: what follows is Alembic's and ours, under the session's own limit."""
+        self.limit("schema")
+        self.limiting = False
 
     def commit(self, send: Callable[[], None]) -> None:
         """The step's own commit, or one on the way, which takes the journal with it."""
@@ -243,7 +277,10 @@ class Guard:
             settings = [session(words, text) for words, text in parts]
             if parts and all(settings):
                 # the session's, not the database's: sent each time
-                self._send(sql, send)
+                if "statement_timeout" in sql.lower() and any(words[0] != "SHOW" for words, _ in parts):
+                    # from here on the script says how long a statement may take
+                    self.limiting = False
+                self._send(sql, send, self.limited)
                 return
             if any(settings) and not params:
                 # sent one by one, so that a run that takes this one up has the settings and repeats nothing else
@@ -261,12 +298,17 @@ class Guard:
             self._send(sql, send)
             self.sent.append(Sent(sql, params, self._result(cursor, many), many))
 
-    def _send(self, sql: str, send: Callable[[], Any]) -> None:
+    def _send(self, sql: str, send: Callable[[], Any], kind: str = "") -> None:
+        kind = kind or self.kind(sql)
         if not self.connection.autocommit:
-            self.begin()
+            self.begin(kind)
+        self.limit(kind)
         self.trace("before", sql)
         send()
         self.trace("after", sql)
+        if self.limiting and "rollback" in sql.lower():
+            # to a savepoint: a limit set after it is gone
+            self.savepoints = True
 
     def _alone(
         self, cursor: GuardedCursor, send: Callable[[], Any], sent: Sent, row: dict[str, Any] | None = None
@@ -277,7 +319,7 @@ class Guard:
         intent and its result.
         """
         if row is None:
-            self.begin()
+            self.begin(self.kind(sent.sql))
             try:
                 self._send(sent.sql, send)
                 sent.result = self._result(cursor, sent.many)
@@ -320,7 +362,8 @@ class Guard:
             raise Refused(
                 "journal", f"the migration uses {what} beside an autocommit block", "put it into a migration of its own"
             )
-        self.begin()
+        self.begin("data")
+        self.limit("data")
         self.unrecorded = what
 
     # -- the journal
