@@ -7,7 +7,7 @@ Driver, AWS and Mercurial errors are turned into :mod:`hgaurora.core.errors` ins
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,8 @@ from .core.model import (
     StepRow,
     Way,
 )
+from .core.schema.model import Part, Schema
+from .core.schema.record import AsOf, DeltaRow, Recorded
 from .core.steps import Migrate, Repeat
 
 
@@ -125,7 +127,9 @@ class Database(Protocol):
     def event(self, deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
         """Append one event to the hash chain; returns its sequence number."""
 
-    def events(self, *, deployment: str | None = None, after: int = 0) -> list[dict[str, object]]:
+    def events(
+        self, *, deployment: str | None = None, after: int = 0, kind: str | None = None
+    ) -> list[dict[str, object]]:
         """Events in order: ``seq``, ``at``, ``deployment``, ``kind``, ``payload``, ``hash``."""
 
     def finish(
@@ -151,6 +155,38 @@ class Database(Protocol):
 
     def applied_as_of(self, deployment: str, *, inclusive: bool) -> dict[str, Applied]:
         """The applied set as it was before a deployment's first step, or after its last (``inclusive``)."""
+
+    def capture(self) -> Schema:
+        """The whole schema as it is now, in one consistent look; what the tool owns is outside."""
+
+    def capture_parts(
+        self, touched: Mapping[str, object] | None, known: Collection[str]
+    ) -> tuple[Mapping[str, Part], Collection[str]] | None:
+        """The parts that a migration may have changed, as they are now, and which ids of ``known`` are gone.
+
+        :param touched: what its transaction locked and did, as the step's result has it; None: anything.
+        :param known: ids of the parts there were before.
+        :returns: None where only :meth:`capture` can say.
+        """
+
+    def recorded(self) -> Recorded | None:
+        """The schema as the ledger last recorded it; None: no ledger, or nothing recorded yet."""
+
+    def record_delta(self, delta: DeltaRow, *, deployment: str | None, epoch: str | None) -> None:
+        """Record a delta, in one transaction: its event, the contents of its parts, the parts.
+
+        :param epoch: the one that the deployment drew; None: any.
+        :raises StateError: the epoch is another one.
+        """
+
+    def contents(self, hashes: Iterable[str]) -> dict[str, bytes]:
+        """Contents of parts by their hash; a missing one is absent from the answer."""
+
+    def parts_as_of(self, seq: int) -> AsOf | None:
+        """The schema as recorded at an event; None: nothing was recorded by then."""
+
+    def parts_of(self, deployment: str, *, inclusive: bool) -> AsOf | None:
+        """The schema as recorded before the first migration of a deployment, or after its last (``inclusive``)."""
 
     def undelivered(self, limit: int = 1000) -> list[dict[str, object]]:
         """Events the journal does not have yet, oldest first; same shape as :meth:`events`."""

@@ -28,6 +28,8 @@ class Kind(StrEnum):
 
     DEPLOY = "deploy"
     REVERT = "revert"
+    #: a database that other tools migrated enters the ledger
+    ADOPT = "adopt"
 
 
 class Way(StrEnum):
@@ -264,6 +266,9 @@ class StepResult:
     statements: int
     replayed: int = 0  # statements of an earlier run that were not sent again
     notes: tuple[str, ...] = ()
+    seq: int = 0  # of its event in the ledger
+    #: what its transaction may have changed, in the engine's words; None: anything
+    touched: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -123,7 +123,7 @@ def test_a_ledger_of_another_environment_or_a_newer_program(dev: Bench) -> None:
         other.begin(new(environment="prod"), base_epoch=epoch, scripts=[])
     other.close()
     dev.query("UPDATE hgaurora.environment SET ledger_version = 99")
-    with pytest.raises(StateError, match="version 99, this program knows 1"):
+    with pytest.raises(StateError, match="version 99, this program knows 2"):
         dev.database.state()
 
 

@@ -265,6 +265,7 @@ class ChildSession:
             "node": step.node,
             "ordinal": ordinal,
             "snapshot": snapshot,
+            "kind": "migration",
         }
         started = time.monotonic()
         recorded = step.direction is Direction.DOWN
@@ -276,6 +277,8 @@ class ChildSession:
             statements=answer["statements"],
             replayed=answer["replayed"],
             notes=tuple(answer["notes"]),
+            seq=answer["seq"],
+            touched=json.loads(answer["touched"]) if answer["touched"] else None,
         )
 
     def close(self) -> None:

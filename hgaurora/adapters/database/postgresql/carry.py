@@ -54,15 +54,23 @@ def _rows(cursor: psycopg.Cursor[Any], text: str, values: Sequence[object]) -> l
 
 
 def export(cursor: psycopg.Cursor[Any], seq: int) -> dict[str, object]:
-    """Every row younger than event ``seq``: events, steps, scripts, and the deployments these events are about."""
+    """Every row younger than event ``seq``: events, steps, scripts, contents of parts, and the deployments these events
+    are about. The parts are not among them: they are what the live database's schema is."""
     environment = _rows(cursor, "SELECT uuid::text, tip_seq, tip_hash FROM hgaurora.environment", ())[0]
-    scripts = _rows(cursor, "SELECT hash, content, event FROM hgaurora.script WHERE event > %s", (seq,))
+    contents = {
+        table: [
+            {**row, "content": base64.b64encode(row["content"]).decode()}
+            for row in _rows(cursor, f"SELECT hash, content, event FROM hgaurora.{table} WHERE event > %s", (seq,))
+        ]
+        for table in ("script", "schema")
+    }
     return {
         **environment,
         "after": seq,
         "events": _rows(cursor, "SELECT * FROM hgaurora.event WHERE seq > %s ORDER BY seq", (seq,)),
         "steps": _rows(cursor, "SELECT * FROM hgaurora.step WHERE id > %s ORDER BY id", (seq,)),
-        "scripts": [{**row, "content": base64.b64encode(row["content"]).decode()} for row in scripts],
+        "scripts": contents["script"],
+        "schemas": contents["schema"],
         "deployments": _rows(
             cursor,
             "SELECT * FROM hgaurora.deployment WHERE id IN (SELECT deployment FROM hgaurora.event WHERE seq > %s)"
@@ -92,8 +100,9 @@ def rebase(
     for row in rows["steps"]:
         if row["id"] > own[1]:
             insert(cursor, "step", {**row, "carried": True})
-    for row in rows["scripts"]:
-        insert(cursor, "script", {**row, "content": base64.b64decode(row["content"])}, replace="hash")
+    for table, of_it in (("script", rows["scripts"]), ("schema", rows["schemas"])):
+        for row in of_it:
+            insert(cursor, table, {**row, "content": base64.b64decode(row["content"])}, replace="hash")
     # what was running in the snapshot has become something since: it is closed before a younger one may be open
     running = [row["id"] for row in rows["deployments"] if row["outcome"] == "running"]
     for row in sorted(rows["deployments"], key=lambda row: row["id"] in running):
@@ -180,7 +189,13 @@ def verify(cursor: psycopg.Cursor[Any]) -> list[str]:
         assert isinstance(payload, dict)
         if row is None:
             wrong.append(f"event {seq} is a step that the step table does not have")
-        elif any(row[name] != payload[name] for name in _STEP) or row["deployment"] != one["deployment"]:
+        elif (
+            any(row[name] != payload[name] for name in _STEP)
+            # not in the payload of a step that version 1 wrote
+            or row["kind"] != payload.get("kind", "migration")
+            or row["adopted"] != payload.get("adopted", False)
+            or row["deployment"] != one["deployment"]
+        ):
             wrong.append(f"step {seq} is not what its event says")
     wrong += [f"step {seq} has no event" for seq in steps]
     ended = {one["deployment"]: one["payload"] for one in said.values() if one["kind"] == "deployment-finished"}
@@ -193,4 +208,25 @@ def verify(cursor: psycopg.Cursor[Any]) -> list[str]:
             wrong.append(f"deployment {row['id']} is {row['outcome']}, its event says {payload['outcome']}")
         elif payload is None and row["outcome"] in ("ok", "failed"):
             wrong.append(f"deployment {row['id']} is {row['outcome']} without an event that says so")
-    return wrong
+    return wrong + _parts(cursor, said)
+
+
+def _parts(cursor: psycopg.Cursor[Any], said: Mapping[int, Mapping[str, Any]]) -> list[str]:
+    """The parts against the deltas that led to them, and their contents."""
+    rebases = [(seq, int(one["payload"]["snapshot"]["seq"])) for seq, one in said.items() if one["kind"] == "rebased"]
+    spans = ledger.spans(rebases, max(said, default=0))
+    wanted: dict[str, str] = {}
+    for seq, one in sorted(said.items()):
+        if one["kind"] == "delta" and any(after < seq <= upto for after, upto in spans):
+            for id, (_, now) in one["payload"]["parts"].items():
+                wanted.pop(id, None)
+                if now is not None:
+                    wanted[id] = now
+    found = {row["id"]: row["full"] for row in _rows(cursor, ledger_sql.PARTS, ())}
+    stored = {row["hash"] for row in _rows(cursor, "SELECT hash FROM hgaurora.schema", ())}
+    wrong = [
+        f"part {id} is not what the deltas say"
+        for id in sorted({*found} | {*wanted})
+        if found.get(id) != wanted.get(id)
+    ]
+    return wrong + [f"the content of part {id} is missing" for id, hash in sorted(found.items()) if hash not in stored]

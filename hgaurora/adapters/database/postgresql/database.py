@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ....core.errors import DriftError, SecurityError, StateError
 from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Script, State, StepRow
+from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
 from .. import ledger
-from . import compose, ledger_sql
+from . import compose, ledger_sql, schema_store
 from .connection import opened, translated, where
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ class PostgresDatabase:
                     hint="try again",
                 )
             self._make(cursor, base_epoch)
+            upgraded = upgrade(cursor)
             row = cursor.execute(
                 "SELECT name, epoch::text, ledger_version FROM hgaurora.environment FOR UPDATE"
             ).fetchone()
@@ -155,6 +157,8 @@ class PostgresDatabase:
                     state="nothing was changed",
                     hint="run it again; it plans anew",
                 )
+            if upgraded is not None:
+                _append(cursor, None, "ledger-upgraded", {"from": upgraded, "to": ledger_sql.LEDGER_VERSION})
             begun = self._row(cursor, new, resume, supersede)
             epoch = str(uuid.uuid4())
             cursor.execute("UPDATE hgaurora.environment SET epoch = %s", (epoch,))
@@ -207,7 +211,8 @@ class PostgresDatabase:
             )
         cursor.execute(ledger_sql.CREATE)
         values = {"uuid": uuid.uuid4(), "name": self.environment, "epoch": uuid.uuid4()}
-        cursor.execute(ledger_sql.CREATE_ENVIRONMENT, {**values, "ledger_version": ledger_sql.LEDGER_VERSION})
+        cursor.execute(ledger_sql.CREATE_ENVIRONMENT, {**values, "ledger_version": 1})
+        upgrade(cursor)
         made = {"environment": self.environment, "uuid": str(values["uuid"]), "version": ledger_sql.LEDGER_VERSION}
         _append(cursor, None, "ledger-created", made)
 
@@ -279,13 +284,16 @@ class PostgresDatabase:
         )
         return int(row[0])
 
-    def events(self, *, deployment: str | None = None, after: int = 0) -> list[dict[str, object]]:
+    def events(
+        self, *, deployment: str | None = None, after: int = 0, kind: str | None = None
+    ) -> list[dict[str, object]]:
         """Events in order: ``seq``, ``at`` (ISO 8601), ``deployment``, ``kind``, ``payload``, ``hash``, ``carried``."""
         return [
             ledger.event(row)
             for row in self._dicts(
-                "SELECT * FROM hgaurora.event WHERE seq > %s AND (%s::text IS NULL OR deployment = %s) ORDER BY seq",
-                (after, deployment, deployment),
+                "SELECT * FROM hgaurora.event WHERE seq > %(after)s AND (%(deployment)s::text IS NULL"
+                " OR deployment = %(deployment)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s) ORDER BY seq",
+                {"after": after, "deployment": deployment, "kind": kind},
             )
         ]
 
@@ -369,20 +377,71 @@ class PostgresDatabase:
 
         :raises StateError: no such deployment.
         """
+        with self._reading() as cursor:
+            spans = self._spans(self._point(deployment, inclusive=inclusive))
+            cursor.execute(
+                ledger_sql.APPLIED_IN, {"after": [one[0] for one in spans], "upto": [one[1] for one in spans]}
+            )
+            return {one.revision: one for one in map(ledger.applied, cursor)}
+
+    def _point(self, deployment: str, *, inclusive: bool) -> int:
+        """The event before a deployment's first, or its last.
+
+        :raises StateError: no such deployment.
+        """
         first, last = self._one(
             "SELECT min(seq), max(seq) FROM hgaurora.event WHERE deployment = %s AND kind <> 'rebased'", (deployment,)
         )
         if first is None:
             raise StateError(f"{self.environment} has no deployment {deployment}", hint="the log lists them")
+        return int(last if inclusive else first - 1)
+
+    def _spans(self, upto: int) -> list[tuple[int, int]]:
         rebases = self._dicts(
             "SELECT seq, payload::json #>> '{snapshot,seq}' AS base FROM hgaurora.event WHERE kind = 'rebased'"
         )
-        spans = ledger.spans([(row["seq"], int(row["base"])) for row in rebases], last if inclusive else first - 1)
+        return ledger.spans([(row["seq"], int(row["base"])) for row in rebases], upto)
+
+    def recorded(self) -> Recorded | None:
+        """The schema as the ledger last recorded it; None: no ledger, or nothing recorded yet."""
+        with self._transaction(one_look=True) as cursor:
+            there = cursor.execute("SELECT pg_catalog.to_regclass('hgaurora.part') IS NOT NULL").fetchone()
+            return schema_store.recorded(cursor) if there and there[0] else None
+
+    def record_delta(self, delta: DeltaRow, *, deployment: str | None, epoch: str | None) -> None:
+        """Record a delta, in one transaction: its event, the contents of its parts, the parts.
+
+        :raises StateError: the epoch is another one.
+        """
         with self._reading() as cursor:
-            cursor.execute(
-                ledger_sql.APPLIED_IN, {"after": [one[0] for one in spans], "upto": [one[1] for one in spans]}
-            )
-            return {one.revision: one for one in map(ledger.applied, cursor)}
+            if not schema_store.record(cursor, deployment, epoch, delta):
+                raise StateError(
+                    f"{deployment}: another run has taken {self.environment} over",
+                    state="what this run committed stands, recorded under its id",
+                    hint="look at the log of the environment",
+                )
+
+    def contents(self, hashes: Iterable[str]) -> dict[str, bytes]:
+        """Contents of parts by their hash; a missing one is absent from the answer."""
+        with self._reading() as cursor:
+            return schema_store.contents(cursor, hashes)
+
+    def parts_as_of(self, seq: int) -> AsOf | None:
+        """The schema as recorded at an event; None: nothing was recorded by then."""
+        with self._reading() as cursor:
+            return schema_store.as_of(cursor, self._spans(seq))
+
+    def parts_of(self, deployment: str, *, inclusive: bool) -> AsOf | None:
+        """The schema as recorded before the first migration of a deployment, or after its last (``inclusive``); None:
+        nothing was recorded by then.
+
+        :raises StateError: no such deployment.
+        """
+        point = self._point(deployment, inclusive=inclusive)
+        (step, late) = self._one(ledger_sql.STEPS_END, {"id": deployment})
+        if inclusive:
+            return self.parts_as_of(max(point, late or 0))
+        return self.parts_as_of(step - 1 if step else self._point(deployment, inclusive=True))
 
     def tip(self) -> int:
         """Sequence number of the newest event; in a copy not rebased yet, the end of what it shares with live."""
@@ -403,6 +462,8 @@ class PostgresDatabase:
         from . import carry
 
         with self._transaction() as cursor:
+            # a snapshot that is older than the ledger's version; the live one's event of its upgrade is carried over
+            upgrade(cursor)
             return carry.rebase(cursor, rows, deployment=deployment, node=node, branch=branch)
 
     def verify(self) -> list[str]:
@@ -513,6 +574,15 @@ class PostgresDatabase:
     def _deployments(cursor: psycopg.Cursor[Any], rest: str, values: Sequence[object]) -> list[Deployment]:
         cursor.execute("SELECT pg_catalog.row_to_json(d) FROM hgaurora.deployment d " + rest, values)
         return [ledger.deployment(row[0]) for row in cursor]
+
+
+def upgrade(cursor: psycopg.Cursor[Any]) -> int | None:
+    """Bring an older ledger to this version, in the caller's transaction; the version it had, None: this one."""
+    row = cursor.execute("SELECT ledger_version FROM hgaurora.environment FOR UPDATE").fetchone()
+    assert row is not None
+    for version in range(row[0] + 1, ledger_sql.LEDGER_VERSION + 1):
+        cursor.execute(ledger_sql.UPGRADES[version])
+    return row[0] if row[0] < ledger_sql.LEDGER_VERSION else None
 
 
 def _append(cursor: psycopg.Cursor[Any], deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 
 #: raised when a table changes; an older tool refuses a newer ledger
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 
 #: the advisory lock of an environment; advisory locks are per database (PostgreSQL manual, 13.3.5)
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"hgaurora").digest()[:8], "big", signed=True)
@@ -30,6 +30,7 @@ LOCK_ROW = (
 
 TRY_LOCK = f"SELECT pg_catalog.pg_try_advisory_lock('{LOCK_KEY}'::bigint), pg_catalog.pg_backend_pid()"
 
+#: version 1; what came later is in UPGRADES, also for a new ledger
 CREATE = """
 CREATE SCHEMA IF NOT EXISTS hgaurora;
 CREATE TABLE hgaurora.environment (
@@ -136,6 +137,27 @@ CREATE TABLE hgaurora.script (
 );
 """
 
+#: what makes a ledger of the version before one of this version
+UPGRADES = {
+    2: """
+CREATE TABLE hgaurora.schema (
+    hash text PRIMARY KEY,
+    content bytea NOT NULL,
+    event bigint NOT NULL
+);
+CREATE TABLE hgaurora.part (
+    id text PRIMARY KEY,
+    structure text NOT NULL,
+    text text NOT NULL,
+    "full" text NOT NULL
+);
+CREATE INDEX ON hgaurora.event (kind, seq);
+ALTER TABLE hgaurora.step ADD COLUMN kind text NOT NULL DEFAULT 'migration',
+    ADD COLUMN adopted boolean NOT NULL DEFAULT false, ADD COLUMN touched text;
+UPDATE hgaurora.environment SET ledger_version = 2;
+""",
+}
+
 CREATE_ENVIRONMENT = """
 INSERT INTO hgaurora.environment (uuid, name, database, epoch, ledger_version, tip_seq, tip_hash)
 VALUES (%(uuid)s, %(name)s, pg_catalog.current_database(), %(epoch)s, %(ledger_version)s, 0, '')
@@ -201,8 +223,18 @@ FENCES = (
     ),
 )
 
+#: what this transaction may have changed, as JSON: relations that it locks more strongly than a change of rows does
+#: (ROW EXCLUSIVE; manual, 13.3.1), and other objects that it locks, which only DDL does
+TOUCHED = """(SELECT pg_catalog.jsonb_build_object(
+    'relations', COALESCE(pg_catalog.jsonb_agg(DISTINCT l.relation::bigint) FILTER (WHERE l.locktype = 'relation'
+        AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')), '[]'),
+    'objects', COALESCE(pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(l.classid::bigint, l.objid::bigint))
+        FILTER (WHERE l.locktype = 'object'), '[]'))
+    FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()
+        AND l.locktype IN ('relation', 'object'))"""
+
 #: the one ledger statement of a migration: it goes into the transaction of the migration, before its commit.
-#: No row: a fence does not hold. $6 deployment, $7 payload
+#: No row: a fence does not hold. $6 deployment, $7 payload, $8 command tags of its statements as a JSON list
 STEP = f"""
 WITH moment AS MATERIALIZED (SELECT pg_catalog.clock_timestamp() AS at),
 tip AS (
@@ -216,15 +248,16 @@ event AS (
     SELECT tip_seq, at, $6::text, 'step', $7::text, tip_hash FROM tip)
 INSERT INTO hgaurora.step (id, deployment, ordinal, revision, direction, path, message, parents, depends_on,
     branch_labels, raw, normal, normal_version, irreversible, node, snapshot, versions, statements, replayed,
-    started, ended)
+    started, ended, kind, touched)
 SELECT tip.tip_seq, $6::text, p.ordinal, p.revision, p.direction, p.path, p.message, p.parents, p.depends_on,
     p.branch_labels, p.raw, p.normal, p.normal_version, p.irreversible, p.node, p.snapshot, p.versions, p.statements,
-    p.replayed, pg_catalog.now(), tip.at
+    p.replayed, pg_catalog.now(), tip.at, COALESCE(p.kind, 'migration'),
+    ({TOUCHED} || pg_catalog.jsonb_build_object('tags', $8::text::pg_catalog.jsonb))::text
 FROM tip, pg_catalog.jsonb_to_record($7::text::pg_catalog.jsonb) AS p(ordinal integer, revision text, direction text,
     path text, message text, parents text[], depends_on text[], branch_labels text[], raw text, normal text,
     normal_version text, irreversible boolean, node text, snapshot text, versions text[], statements integer,
-    replayed integer)
-RETURNING id, {_SETTINGS}
+    replayed integer, kind text)
+RETURNING id, {_SETTINGS}, touched
 """
 
 #: which fence it was
@@ -328,3 +361,69 @@ SELECT pg_catalog.clock_timestamp(), e.ledger_version, e.name, e.uuid::text, e.e
         WHERE a.direction = 'up')
 FROM hgaurora.environment e
 """.replace("{applied}", ", ".join(f"a.{name}" for name in _APPLIED_COLUMNS.split(", ")))
+
+#: what the ledger knows of the schema, in one look: the capture it recorded last, and steps whose delta is not there
+RECORDED = """
+SELECT d.seq, d.at, d.payload::pg_catalog.json ->> 'engine', d.payload::pg_catalog.json ->> 'major',
+    d.payload::pg_catalog.json -> 'fingerprint',
+    (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(s.id, s.deployment, s.revision, s.direction, s.path)
+        ORDER BY s.id) FROM hgaurora.step s WHERE NOT s.carried AND s.id > d.seq)
+FROM hgaurora.event d WHERE d.kind = 'delta' AND NOT d.carried ORDER BY d.seq DESC LIMIT 1
+"""
+PARTS = 'SELECT id, structure, text, "full" FROM hgaurora.part'
+
+#: one delta: event, contents, parts and the environment's row in one statement. No row: another epoch.
+#: %(epoch)s, null for any; %(deployment)s, %(payload)s; arrays: %(hashes)s and %(contents)s, %(gone)s,
+#: %(ids)s with %(structure)s, %(text)s and %(full)s
+RECORD = f"""
+WITH moment AS MATERIALIZED (SELECT pg_catalog.clock_timestamp() AS at),
+tip AS (
+    UPDATE hgaurora.environment e SET tip_seq = e.tip_seq + 1,
+        tip_hash = {_HASH.format(deployment="%(deployment)s::text", kind="'delta'", payload="%(payload)s::text")}
+    FROM moment WHERE e.epoch = COALESCE(%(epoch)s::uuid, e.epoch)
+    RETURNING e.tip_seq, e.tip_hash, moment.at),
+event AS (
+    INSERT INTO hgaurora.event (seq, at, deployment, kind, payload, hash)
+    SELECT tip_seq, at, %(deployment)s::text, 'delta', %(payload)s::text, tip_hash FROM tip),
+content AS (
+    INSERT INTO hgaurora.schema (hash, content, event)
+    SELECT c.hash, c.content, tip.tip_seq FROM tip, ROWS FROM (pg_catalog.unnest(%(hashes)s::text[]),
+        pg_catalog.unnest(%(contents)s::bytea[])) AS c(hash, content)
+    ON CONFLICT (hash) DO NOTHING),
+gone AS (DELETE FROM hgaurora.part p USING tip WHERE p.id = ANY (%(gone)s::text[])),
+made AS (
+    INSERT INTO hgaurora.part (id, structure, text, "full")
+    SELECT p.* FROM tip, ROWS FROM (pg_catalog.unnest(%(ids)s::text[]), pg_catalog.unnest(%(structure)s::text[]),
+        pg_catalog.unnest(%(text)s::text[]), pg_catalog.unnest(%(full)s::text[])) AS p(id, structure, text, whole)
+    ON CONFLICT (id) DO UPDATE SET structure = EXCLUDED.structure, text = EXCLUDED.text, "full" = EXCLUDED."full")
+SELECT tip_seq FROM tip
+"""
+
+#: hash of each part as the deltas of some spans of the chain leave it; %(after)s and %(upto)s as in APPLIED_IN.
+#: A later one wins
+PARTS_IN = """
+SELECT id, hash FROM (
+    SELECT DISTINCT ON (p.key) p.key AS id, p.value::pg_catalog.json ->> 1 AS hash
+    FROM hgaurora.event e
+    JOIN ROWS FROM (pg_catalog.unnest(%(after)s::bigint[]), pg_catalog.unnest(%(upto)s::bigint[])) AS span(after, upto)
+        ON e.seq > span.after AND e.seq <= span.upto,
+    pg_catalog.json_each(e.payload::pg_catalog.json -> 'parts') p
+    WHERE e.kind = 'delta'
+    ORDER BY p.key, e.seq DESC) f
+WHERE hash IS NOT NULL
+"""
+CAPTURED_IN = """
+SELECT e.seq, e.at, e.payload::pg_catalog.json ->> 'engine', e.payload::pg_catalog.json ->> 'major',
+    e.payload::pg_catalog.json -> 'fingerprint'
+FROM hgaurora.event e
+JOIN ROWS FROM (pg_catalog.unnest(%(after)s::bigint[]), pg_catalog.unnest(%(upto)s::bigint[])) AS span(after, upto)
+    ON e.seq > span.after AND e.seq <= span.upto
+WHERE e.kind = 'delta' ORDER BY e.seq DESC LIMIT 1
+"""
+
+#: of a deployment: its first step; the last delta of one of its steps, which a later deployment may have recorded
+STEPS_END = """
+SELECT (SELECT min(s.id) FROM hgaurora.step s WHERE s.deployment = %(id)s),
+    (SELECT max(e.seq) FROM hgaurora.event e WHERE e.kind = 'delta' AND (e.payload::pg_catalog.json ->> 'step')::bigint
+        IN (SELECT s.id FROM hgaurora.step s WHERE s.deployment = %(id)s))
+"""

@@ -330,6 +330,8 @@ class Child:
                     "statements": self.statements,
                     "replayed": guard.passed,
                     "notes": notes,
+                    "seq": guard.seq,
+                    "touched": guard.touched,
                 }
             )
             self.pending = self.next()

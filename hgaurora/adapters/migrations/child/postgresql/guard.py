@@ -178,6 +178,9 @@ class Guard:
         self.had = self.ordinal
         self.sent: list[Sent] = []
         self.count = self.passed = 0
+        #: command tags of what was sent; "*": something else may have been done, too
+        self.tags: set[str] = set()
+        self.seq, self.touched = 0, ""
         self.token = self.unrecorded = ""
         self.begun = self.lost = self.recorded = self.committing = self.reset = False
         self.foreign = False
@@ -297,6 +300,16 @@ class Guard:
         else:
             self._send(sql, send)
             self.sent.append(Sent(sql, params, self._result(cursor, many), many))
+            self.tags.update(self._tags(cursor))
+
+    @staticmethod
+    def _tags(cursor: GuardedCursor) -> set[str]:
+        """The command tags that the server answered with, without their counts."""
+        # every result of a string of statements; psycopg shows them only one by one, and moves on doing so
+        results = getattr(cursor, "_results", None)
+        if results is None:
+            return {"*"}
+        return {(result.command_status or b"").decode().rstrip(" 0123456789") for result in results} - {""}
 
     def _send(self, sql: str, send: Callable[[], Any], kind: str = "") -> None:
         kind = kind or self.kind(sql)
@@ -526,7 +539,9 @@ class Guard:
         array = "{" + ",".join('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in versions) + "}"
         if self.had:
             self.ask(self.ledger["journal_close"], *self.key)
-        values = (*self._fence(), array, self.deployment, said)
+        # what was committed on the way is in no lock of this transaction
+        tags = ["*"] if self.had else sorted(self.tags)
+        values = (*self._fence(), array, self.deployment, said, json.dumps(tags))
         if not self.prepared:
             self._rows(self.pgconn.prepare(b"hgaurora_step", self.ledger["step"].encode()))
             self.prepared = True
@@ -535,7 +550,7 @@ class Guard:
         self.trace("after", "ledger")
         if not rows:
             self.fenced(array)
-        self.reset = rows[0][1] != self.settings
+        self.seq, self.reset, self.touched = int(rows[0][0]), rows[0][1] != self.settings, rows[0][2]
         self.recorded = True
 
     def fenced(self, versions: str = "{}") -> None:
