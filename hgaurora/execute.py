@@ -20,10 +20,6 @@ from .core.model import Snapshot
 from .core.steps import Migrate, Plan, Repeat, Restore, Step, TakeSnapshot
 from .ports import Clock, Connection, ControlPlane, Database, MigrationSession
 
-#: SQLSTATE of a lock not granted in time, and of a deadlock: the whole transaction may be tried again
-#: (PostgreSQL manual, appendix A)
-TRY_AGAIN = frozenset({"55P03", "40P01"})
-
 
 @dataclass(frozen=True)
 class Done:
@@ -123,7 +119,7 @@ class Run:
             try:
                 result = self.session.run(step, ordinal=number, snapshot=self._snapshot)
             except MigrationFailed as failed:
-                if failed.data.get("sqlstate") not in TRY_AGAIN or attempt == self.tries:
+                if not failed.data.get("again") or attempt == self.tries:
                     raise
                 self.on_wait(failed.message, attempt + 1)
                 self.clock.sleep(min(0.5 * 2**attempt, 15.0) * random.uniform(0.5, 1.0))

@@ -268,7 +268,8 @@ class MigrationSession(Protocol):
     def run(self, step: Migrate | Repeat, *, ordinal: int, snapshot: str | None) -> StepResult:
         """Run one migration and commit it with its ledger rows.
 
-        :raises MigrationFailed: it raised, or broke a rule; ``data['sqlstate']`` where the server said one.
+        :raises MigrationFailed: it raised, or broke a rule; ``data['sqlstate']`` where the server said one,
+            and ``data['again']`` where the step had no effect but what its journal holds, and may be run again.
         :raises Interrupted: the child died; what was committed is known only from the ledger.
         """
 

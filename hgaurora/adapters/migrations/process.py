@@ -201,6 +201,7 @@ class ChildSession:
         self._send(
             {
                 "do": "job",
+                "engine": "postgresql",
                 "folder": str(self._folder.path),
                 "parameters": parameters,
                 "secret": True,
@@ -465,7 +466,7 @@ class ChildSession:
     def _error(self, answer: Mapping[str, Any], step: Migrate | None) -> HgAuroraError:
         """A child's ``failed`` in our words."""
         message, what = str(answer["message"]).strip(), answer.get("what", "failed")
-        keys = ("what", "sqlstate", "detail", "statement", "file", "line", "source")
+        keys = ("what", "errno", "sqlstate", "again", "detail", "statement", "file", "line", "source")
         data = {key: answer[key] for key in keys if answer.get(key)}
         data["output"] = self.output[-2000:]
         hint = answer.get("hint") or None

@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 from types import ModuleType
+from typing import Any
 
 #: what the package is called here; none of the application's modules is
 NAME = "hgaurora_child"
@@ -32,15 +33,19 @@ def package() -> None:
     spec.loader.exec_module(module)
 
 
+def unimportable(missing: ImportError) -> dict[str, object]:
+    """The last word of a child that lacks a library."""
+    said = f"{sys.executable} cannot import {missing.name or missing}, which running migrations needs: {missing}"
+    return {"is": "failed", "what": "missing", "message": said, "fatal": True}
+
+
 def loaded(fd: int) -> tuple[ModuleType, ModuleType]:
     """The package's wire and runner; where a library is missing, the parent is told which."""
     package()
     try:
         return importlib.import_module(f"{NAME}.wire"), importlib.import_module(f"{NAME}.runner")
     except ImportError as missing:
-        said = f"{sys.executable} cannot import {missing.name or missing}, which running migrations needs: {missing}"
-        line = {"is": "failed", "what": "missing", "message": said, "fatal": True}
-        os.write(fd, json.dumps(line).encode() + b"\n")
+        os.write(fd, json.dumps(unimportable(missing)).encode() + b"\n")
         os._exit(3)
 
 
@@ -55,6 +60,16 @@ def tether(parent: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), min(hard, 4096)))
 
 
+def child(runner: ModuleType, parent: Any) -> Any:
+    """The child for the job that the parent sends; its driver is imported here."""
+    job = parent.request()
+    try:
+        return runner.Child(parent, job)
+    except ImportError as missing:
+        parent.send(**unimportable(missing))
+        os._exit(3)
+
+
 def main() -> None:
     """Run until the parent closes; leave without waiting for anything a script left behind."""
     wire, runner = loaded(int(sys.argv[1]))
@@ -67,7 +82,7 @@ def main() -> None:
     tether(int(sys.argv[2]))
     parent = wire.Parent(int(sys.argv[1]))
     try:
-        runner.Child(parent, parent.request()).serve()
+        child(runner, parent).serve()
     except wire.Gone:
         os._exit(5)
     sys.stdout.flush()

@@ -6,28 +6,25 @@ from __future__ import annotations
 
 import functools
 import importlib
-import json
 import os
 import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import sqlalchemy
 from alembic.config import Config
 from alembic.operations import Operations
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import RevisionStep
 from alembic.script import ScriptDirectory
-from psycopg.pq import TransactionStatus
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.pool import NullPool
 
+from . import engine
 from .plan import planned
-from .postgresql.guard import SHOWN, Guard, GuardedConnection, GuardedCursor
-from .wire import Gone, Parent, Refused
+from .wire import SHOWN, Gone, Parent, Refused
 
 
 class Child:
@@ -36,7 +33,8 @@ class Child:
     def __init__(self, parent: Parent, job: dict[str, Any]) -> None:
         self.parent = parent
         self.job = job
-        self.guard: Guard | None = None
+        self.engine = engine.load(job, self.password, self.trace)
+        self.guard: Any = None
         self.connection: Any = None
         self.pending: dict[str, Any] | None = None
         self.directories: dict[bool, ScriptDirectory] = {}
@@ -47,59 +45,16 @@ class Child:
     # -- connections
 
     def connect(self, dialect: Any, record: Any, cargs: Any, cparams: dict[str, Any]) -> Any:
-        """Fill secret, TLS and timeouts into a physical connection of any engine in this process.
+        """For each physical connection of any SQLAlchemy engine in this process."""
+        return self.engine.connect(dialect, cargs, cparams)
 
-        On the environment's database psycopg's connection is a guarded one.
-        """
-        if dialect.name != "postgresql":
-            return None
-        ours = self.job["parameters"]
-        if any(
-            str(cparams.get(key) or ours.get(key, "")) != ours.get(key, "")
-            for key in ("host", "port", "dbname", "user")
-        ):
-            return None
-        cparams.update({key: value for key, value in ours.items() if key not in ("host", "port", "dbname", "user")})
-        if self.job["secret"]:
-            cparams["password"] = self.parent.ask("password", **{"is": "password"})["password"]
-        if dialect.driver != "psycopg" or dialect.is_async:
-            return None
-        connection = GuardedConnection.connect(
-            *cargs, **{**cparams, "cursor_factory": GuardedCursor, "prepare_threshold": None}
-        )
-        settings = dict(self.job["settings"])
-        if connection.info.server_version >= 140000:
-            settings.update(self.job["since_14"])
-        values = [json.dumps(settings).encode()]
-        Guard._rows(
-            connection.pgconn.exec_params(
-                b"SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::json) s",
-                values,
-            )
-        )
-        os.register_at_fork(after_in_child=lambda: connection.closed or os.close(connection.fileno()))
-        return connection
+    def password(self) -> str | None:
+        secret: str | None = self.parent.ask("password", **{"is": "password"})["password"]
+        return secret
 
     def trace(self, when: str, what: str) -> None:
         if self.job["trace"]:
             self.parent.ask("go", **{"is": "trace", "when": when, "what": what})
-
-    def url(self) -> URL:
-        """The database without a secret, for SQLAlchemy 2.0 and later alike."""
-        given = dict(self.job["parameters"])
-        host = given.pop("host", None)
-        query = {key: value for key, value in given.items() if key not in ("port", "dbname", "user")}
-        if host and host.startswith("/"):
-            query["host"], host = host, None
-        port = given.get("port")
-        return URL.create(
-            "postgresql+psycopg",
-            username=given.get("user"),
-            host=host,
-            port=int(port) if port else None,
-            database=given.get("dbname"),
-            query=query,
-        )
 
     # -- Alembic's set-up
 
@@ -107,7 +62,7 @@ class Child:
         path = os.path.join(self.job["folder"], "alembic.ini")
         config = Config(path)
         for name, value in self.job["options"].items():
-            text = value.replace("{url}", self.url().render_as_string(hide_password=False))
+            text = value.replace("{url}", self.engine.url().render_as_string(hide_password=False))
             config.set_main_option(name, text.replace("%", "%%"))
         config.set_main_option("script_location", os.path.join(self.job["folder"], "target"))
         return config
@@ -129,7 +84,7 @@ class Child:
             importlib.import_module(name)
 
     def ours(self) -> None:
-        engine = sqlalchemy.create_engine(self.url(), poolclass=NullPool, hide_parameters=True)
+        engine = sqlalchemy.create_engine(self.engine.url(), poolclass=NullPool, hide_parameters=True)
         with engine.connect() as connection:
             directory = self.directory(False)
             if self.job["recorded"]:
@@ -157,12 +112,12 @@ class Child:
             options[name] = wanted
         connection = self.outside_transactions(connection)
         raw = connection.connection.driver_connection
-        if not isinstance(raw, GuardedConnection):
+        if not self.engine.guards(raw):
             raise Refused(
                 "env",
                 f"env.py connects with {connection.dialect.driver} to "
                 f"{connection.engine.url.render_as_string(hide_password=True)}, "
-                "which is not the environment's database by psycopg",
+                f"which is not the environment's database by {self.engine.driver}",
                 'in [project.alembic-options] set sqlalchemy.url = "{url}", or let env.py read it from its config',
             )
         callbacks = options.pop("on_version_apply", None) or ()
@@ -173,7 +128,7 @@ class Child:
         options.update(transaction_per_migration=True, transactional_ddl=None)
         self.connection = connection
         if self.guard is None or self.guard.connection is not raw:
-            raw.guard = self.guard = Guard(raw, self.job["ledger"], self.trace, self.job["timeouts"])
+            self.guard = self.engine.guard(raw)
         original(connection=connection, **options)
 
     @staticmethod
@@ -206,10 +161,8 @@ class Child:
             raise
         except BaseException as error:
             self.refuse(error)
-        if self.guard is not None and not self.guard.connection.closed:
-            # the next run need not wait until the server has noticed
-            self.guard.ask("SELECT pg_catalog.pg_advisory_unlock_all()")
-            self.guard.connection.close()
+        if self.guard is not None:
+            self.engine.unlock(self.guard)
         self.parent.send(**{"is": "final"})
 
     def refuse(self, error: BaseException) -> None:
@@ -231,16 +184,11 @@ class Child:
                 return None
             try:
                 if request["do"] == "lock":
-                    distrust = self.guard.ask(self.job["ledger"]["distrust"])[0][0]
-                    self.trace("before", "lock")
-                    held, pid = self.guard.ask(self.job["ledger"]["lock"])[0]
-                    self.trace("after", "lock")
-                    answer = {"held": held == "t", "pid": int(pid), "distrust": distrust if distrust != "{}" else ""}
-                    self.parent.send(**{"is": "locked", **answer})
+                    self.parent.send(**{"is": "locked", **self.engine.lock(self.guard)})
                 else:
                     self.guard.belong(request["deployment"], request["epoch"])
                     self.parent.send(**{"is": "begun"})
-            except psycopg.Error as error:
+            except self.engine.errors as error:
                 self.parent.send(**self.described(error))
 
     def loop(self, environment: Any, **arguments: Any) -> None:
@@ -270,38 +218,7 @@ class Child:
 
     def recovered(self) -> bool:
         """Bring the connection back out of a failed step; False where it is gone, and the lock with it."""
-        raw = self.guard.connection if self.guard else None
-        if raw is None or raw.closed or self.connection.closed or self.connection.invalidated:
-            return False
-        try:
-            if self.connection.in_transaction():
-                self.connection.rollback()
-            raw.rollback()
-            if raw.autocommit:
-                raw.autocommit = False
-            self.put_back()
-        except (psycopg.Error, sqlalchemy.exc.SQLAlchemyError):
-            return False
-        return True
-
-    def put_back(self) -> None:
-        """The session's settings as they were before any script."""
-        assert self.guard is not None
-        if self.guard.ask(self.job["ledger"]["baseline"])[0] != [
-            self.guard.session,
-            self.guard.role,
-            self.guard.settings,
-        ]:
-            self.guard.ask("RESET SESSION AUTHORIZATION")
-            self.guard.ask("RESET ALL")
-            settings = {**self.job["settings"], **self.job["since_14"]}
-            if self.guard.connection.info.server_version < 140000:
-                settings = dict(self.job["settings"])
-            settings["application_name"] = f"hgaurora {self.guard.deployment}"
-            self.guard.ask(
-                "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::json) s",
-                json.dumps(settings),
-            )
+        return self.guard is not None and self.engine.recovered(self.guard, self.connection)
 
     def steps(self, heads: Any, context: Any) -> Iterator[RevisionStep]:
         """What Alembic's ``run_migrations`` walks: a generator that waits for the parent between steps."""
@@ -316,12 +233,12 @@ class Child:
             step.migration_fn = self.watched(step.migration_fn)
             guard.start(asked)
             yield step
-            if guard.pgconn.transaction_status != TransactionStatus.IDLE:
+            if not self.engine.idle(guard):
                 # a commit on the way made Alembic lose sight of the transaction that the ledger's row is in
                 self.connection.commit()
             guard.over()
             if guard.reset:
-                self.put_back()
+                self.engine.put_back(guard)
             notes = ["the session's settings were put back"] if guard.reset else []
             self.parent.send(
                 **{
@@ -362,9 +279,8 @@ class Child:
         told: dict[str, Any] = {"is": "failed", "what": "failed", "hint": "", "message": str(error)}
         if isinstance(error, Refused):
             told.update(what=error.what, hint=error.hint)
-        elif isinstance(driver, psycopg.Error):
-            told.update(sqlstate=driver.sqlstate, message=driver.diag.message_primary or str(driver).strip())
-            told.update(detail=driver.diag.message_detail, statement=(getattr(error, "statement", None) or "")[:SHOWN])
+        elif isinstance(driver, self.engine.errors):
+            told.update(self.engine.said(driver), statement=(getattr(error, "statement", None) or "")[:SHOWN])
             if self.guard is None:
                 told["what"] = "connection"
         elif isinstance(error, SystemExit):

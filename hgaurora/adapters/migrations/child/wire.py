@@ -11,6 +11,9 @@ import socket
 import threading
 from typing import Any
 
+#: how much of a statement's text is kept for showing, in characters
+SHOWN = 4000
+
 
 class Gone(BaseException):
     """The parent is gone, or told us to end."""

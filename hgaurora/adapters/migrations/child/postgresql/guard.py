@@ -17,13 +17,11 @@ import psycopg
 from psycopg.pq import ExecStatus, TransactionStatus
 
 from ..sql import SETTING, TEMPORARY, control, data, pieces, session, statements, temporary
-from ..wire import Refused
+from ..wire import SHOWN, Refused
 from .proof import proven
 
 #: the whole of a recorded result may be this long, in bytes of JSON; a longer one cannot be replayed
 RESULT_LIMIT = 1 << 20
-#: how much of a statement's text the journal keeps for showing, in characters
-SHOWN = 4000
 
 
 class GuardedConnection(psycopg.Connection):
