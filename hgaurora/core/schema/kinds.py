@@ -89,18 +89,20 @@ _ROUTINE = (
     _full("definer"),
     _full("sql_mode"),
     *_OWNED,
+    Field("options", usual=()),  # window, its support function, transforms
 )
 
 #: in the order in which screens list them
 _KINDS = (
-    _top("database", _full("charset"), _full("collation"), _COMMENT),
-    _top("schema", *_OWNED),
+    _top("database", _full("charset"), _full("collation"), _full("comment"), _full("default_privileges", ())),
+    _top("schema", *_OWNED, _full("default_privileges", ())),
     _top("extension", "schema", _full("version"), _COMMENT),
     _top("enum", "labels", *_OWNED, group="type"),
     _top("domain", "type", Field("not_null", usual=False), _text("default"), Field("checks", Level.TEXT, ()),
          _full("collation"), *_OWNED, group="type"),
-    _top("composite type", "attributes", *_OWNED, group="type"),
+    _top("composite type", "attributes", *_OWNED, Field("attribute_comments", usual=()), group="type"),
     _top("range type", "subtype", "options", *_OWNED, group="type"),
+    _top("base type", Field("definition", usual=()), *_OWNED, group="type"),  # (word, value) in pairs
     _top(
         "sequence", "type", "start", "increment", "minimum", "maximum", "cache", Field("cycle", usual=False),
         "owned_by",
@@ -148,13 +150,14 @@ _KINDS = (
         _full("grants", ()),
     ),
     _nested("primary key", "columns", Field("include", usual=()), Field("deferrable", usual="no"),
-            Field("options", usual=()), _COMMENT, _full("tablespace")),
+            Field("options", usual=()), _COMMENT, _full("tablespace"), Field("without_overlaps", usual=False)),
     _nested("unique constraint", "columns", Field("include", usual=()), Field("nulls_not_distinct", usual=False),
-            Field("deferrable", usual="no"), Field("options", usual=()), _COMMENT, _full("tablespace")),
+            Field("deferrable", usual="no"), Field("options", usual=()), _COMMENT, _full("tablespace"),
+            Field("without_overlaps", usual=False)),
     _nested(
         "foreign key", "columns", "references", "referenced_columns", Field("match", usual="simple"),
         Field("on_update", usual="no action"), Field("on_delete", usual="no action"), Field("deferrable", usual="no"),
-        Field("validated", usual=True), Field("enforced", usual=True), _COMMENT,
+        Field("validated", usual=True), Field("enforced", usual=True), _COMMENT, Field("period", usual=False),
     ),
     _nested("check constraint", _text("expression"), Field("validated", usual=True), Field("no_inherit", usual=False),
             Field("enforced", usual=True), _COMMENT),
@@ -179,11 +182,12 @@ _KINDS = (
         _full("collations", ()),
         _full("tablespace"),
     ),
-    _nested("statistics", "kinds", "columns", Field("expressions", Level.TEXT, ()), _COMMENT),
+    _nested("statistics", "kinds", "columns", Field("expressions", Level.TEXT, ()), _COMMENT,
+            _full("owner"), _full("statistics")),
     _nested(
         "trigger", "timing", "events", "level", "function", Field("arguments", usual=()), Field("columns", usual=()),
         _text("when"), Field("enabled", usual="origin"), Field("deferrable", usual="no"), "transition", "body", "order",
-        _COMMENT, _full("definer"), _full("sql_mode"),
+        _COMMENT, _full("definer"), _full("sql_mode"), Field("constraint", usual=False), "from_table",
     ),
     _nested("policy", Field("command", usual="all"), Field("permissive", usual=True), _text("using"), _text("check"),
             _COMMENT, _full("roles", ())),
@@ -203,6 +207,26 @@ _KINDS = (
         "event", "schedule", Field("status", usual="enabled"), "on_completion", "body", _COMMENT, _full("definer"),
         _full("sql_mode"), _full("time_zone"),
     ),
+    # seldom seen; what has no field of its own stands in "definition": (word, value) in pairs
+    _top("operator", Field("definition", usual=()), *_OWNED),
+    _top("operator class", Field("definition", usual=()), *_OWNED),
+    _top("operator family", Field("definition", usual=()), *_OWNED),
+    _top("cast", "method", "function", Field("context", usual="explicit"), _COMMENT),
+    _top("collation", Field("definition", usual=()), *_OWNED, _full("version")),
+    _top("conversion", Field("definition", usual=()), *_OWNED),
+    _top("text search parser", Field("definition", usual=()), _COMMENT),
+    _top("text search template", Field("definition", usual=()), _COMMENT),
+    _top("text search dictionary", "template", "options", *_OWNED),
+    _top("text search configuration", "parser", Field("mappings", usual=()), *_OWNED),
+    _top("language", Field("definition", usual=()), *_OWNED),
+    _top("transform", "from_sql", "to_sql", _COMMENT),
+    _top("access method", "type", "handler", _COMMENT),
+    _top("foreign-data wrapper", Field("definition", usual=()), Field("options", usual=()), *_OWNED),
+    _top("server", "wrapper", "type", "version", Field("options", usual=()), *_OWNED,
+         _full("user_mappings", ())),  # role and names of options, never their values
+    _top("publication", Field("tables", Level.TEXT, ()), Field("schemas", usual=()), Field("operations", usual=()),
+         Field("definition", usual=()), *_OWNED),
+    _top("subscription", "publications", _full("definition", ()), *_OWNED),  # without the connection
 )  # fmt: skip
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
