@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from ...core.errors import StateError
 from ...core.model import Applied, Deployment, Direction, Kind, Outcome, StepRow, Way
+from ...ports import NewDeployment
 
 
 def canonical(payload: Mapping[str, object]) -> str:
@@ -132,6 +134,165 @@ def event(row: Mapping[str, Any]) -> dict[str, object]:
         "hash": row["hash"],
         "carried": row["carried"],
     }
+
+
+def opening(new: NewDeployment, ident: str, number: int) -> dict[str, object]:
+    """The row of a deployment that begins, by column; without the time, which is the server's."""
+    target = new.target
+    return {
+        "id": ident,
+        "number": number,
+        "kind": new.kind.value,
+        "way": new.way.value if new.way else None,
+        "outcome": Outcome.RUNNING.value,
+        "node": target.node if target else "",
+        "branch": target.branch if target else "",
+        "phase": target.phase if target else "",
+        "author": target.author if target else "",
+        "description": target.description if target else "",
+        "tags": list(target.tags) if target else [],
+        "change_request": new.change_request,
+        "from_node": new.from_node,
+        "from_branch": new.from_branch,
+        "heads_before": list(new.heads_before),
+        "asked_by": new.user,
+        "pusher": new.pusher,
+        "host": new.host,
+        "pid": new.pid,
+        "tool_version": new.tool_version,
+        "reverts": list(new.reverts),
+        "plan": canonical(new.plan),
+    }
+
+
+def started(new: NewDeployment, begun: Deployment) -> dict[str, object]:
+    """What the event says that begins a deployment, or takes it up again."""
+    return {
+        "plan": dict(new.plan),
+        "node": begun.node,
+        "branch": begun.branch,
+        "phase": begun.phase,
+        "author": begun.author,
+        "description": begun.description,
+        "tags": list(begun.tags),
+        "change_request": begun.change_request,
+        "from_node": begun.from_node,
+        "from_branch": begun.from_branch,
+        "heads_before": list(new.heads_before),
+        "reverts": list(begun.reverts),
+        "way": begun.way.value if begun.way else None,
+        "user": new.user,
+        "pusher": new.pusher,
+        "host": new.host,
+        "pid": new.pid,
+        "kind": new.kind.value,
+        "tool": new.tool_version,
+    }
+
+
+def continues(own: tuple[str, int, str], rows: Mapping[str, Any], younger: Sequence[Mapping[str, Any]]) -> None:
+    """Check that exported rows go on where a chain ends, without a gap, to the tip they came with.
+
+    :param own: the chain's environment uuid, last number and last hash.
+    :param rows: ``uuid``, ``tip_seq`` and ``tip_hash`` of the chain they are from.
+    :param younger: the events after ``own``, in order, their times as ISO 8601.
+    :raises StateError: they do not.
+    """
+    uuid, last, previous = own
+    fits = rows["uuid"] == uuid
+    for row in younger:
+        at = datetime.fromisoformat(row["at"])
+        hashed = link(previous, last + 1, at, row["deployment"], row["kind"], row["payload"])
+        fits = fits and row["seq"] == last + 1 and row["hash"] == hashed
+        previous, last = row["hash"], row["seq"]
+    if not fits or (last, previous) != (rows["tip_seq"], rows["tip_hash"]):
+        raise StateError(
+            "the restored copy's ledger is not the beginning of the live one's",
+            state="the copy was not changed",
+            hint="choose a snapshot of this environment",
+        )
+
+
+#: the columns of ``step`` that its event's payload gives
+STEP_COLUMNS = (
+    "ordinal",
+    "revision",
+    "direction",
+    "path",
+    "message",
+    "parents",
+    "depends_on",
+    "branch_labels",
+    "raw",
+    "normal",
+    "normal_version",
+    "irreversible",
+    "node",
+    "snapshot",
+    "versions",
+    "statements",
+    "replayed",
+)
+
+
+def differences(
+    events: Sequence[Mapping[str, Any]],
+    steps: Iterable[Mapping[str, Any]],
+    deployments: Iterable[Mapping[str, Any]],
+) -> list[str]:
+    """Each step against its event, each closed deployment against its last event: what does not agree.
+
+    :param events: as :func:`event` gives them.
+    """
+    wrong: list[str] = []
+    rows = {row["id"]: row for row in steps}
+    for one in events:
+        if one["kind"] != "step":
+            continue
+        payload, row = one["payload"], rows.pop(one["seq"], None)
+        if row is None:
+            wrong.append(f"event {one['seq']} is a step that the step table does not have")
+        elif (
+            any(row[name] != payload[name] for name in STEP_COLUMNS)
+            # not in the payload of a step that version 1 wrote
+            or row["kind"] != payload.get("kind", "migration")
+            or row["adopted"] != payload.get("adopted", False)
+            or row["deployment"] != one["deployment"]
+        ):
+            wrong.append(f"step {one['seq']} is not what its event says")
+    wrong += [f"step {seq} has no event" for seq in rows]
+    ended = {one["deployment"]: one["payload"] for one in events if one["kind"] == "deployment-finished"}
+    begun = {one["deployment"] for one in events if one["kind"] == "deployment-started"}
+    for deployed in deployments:
+        payload = ended.get(deployed["id"])
+        if deployed["id"] not in begun:
+            wrong.append(f"deployment {deployed['id']} has no event that begins it")
+        elif payload is not None and payload["outcome"] != deployed["outcome"]:
+            wrong.append(f"deployment {deployed['id']} is {deployed['outcome']}, its event says {payload['outcome']}")
+        elif payload is None and deployed["outcome"] in ("ok", "failed"):
+            wrong.append(f"deployment {deployed['id']} is {deployed['outcome']} without an event that says so")
+    return wrong
+
+
+def part_differences(
+    events: Sequence[Mapping[str, Any]], found: Mapping[str, str], stored: Collection[str]
+) -> list[str]:
+    """The parts (id to full hash) against the deltas that led to them, and the hashes whose content is stored."""
+    rebases = [(one["seq"], int(one["payload"]["snapshot"]["seq"])) for one in events if one["kind"] == "rebased"]
+    counted = spans(rebases, max((one["seq"] for one in events), default=0))
+    wanted: dict[str, str] = {}
+    for one in sorted(events, key=lambda one: int(one["seq"])):
+        if one["kind"] == "delta" and any(after < one["seq"] <= upto for after, upto in counted):
+            for id, (_, now) in one["payload"]["parts"].items():
+                wanted.pop(id, None)
+                if now is not None:
+                    wanted[id] = now
+    wrong = [
+        f"part {id} is not what the deltas say"
+        for id in sorted({*found} | {*wanted})
+        if found.get(id) != wanted.get(id)
+    ]
+    return wrong + [f"the content of part {id} is missing" for id, hash in sorted(found.items()) if hash not in stored]
 
 
 def spans(rebases: Sequence[tuple[int, int]], upto: int) -> list[tuple[int, int]]:

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from ....core.errors import StateError
 from .. import ledger
 from . import ledger_sql
 
@@ -94,7 +93,7 @@ def rebase(
     if done:
         return str(own[3])
     younger = [row for row in rows["events"] if row["seq"] > own[1]]
-    _continues(own, rows, younger)
+    ledger.continues((own[0], own[1], own[2]), rows, younger)
     for row in younger:
         insert(cursor, "event", {**row, "carried": True})
     for row in rows["steps"]:
@@ -127,46 +126,6 @@ def rebase(
     return epoch
 
 
-def _continues(own: Sequence[Any], rows: Mapping[str, Any], younger: Sequence[Mapping[str, Any]]) -> None:
-    """Raise unless the rows go on where this chain ends, without a gap, to the tip they came with."""
-    previous, last = own[2], own[1]
-    fits = rows["uuid"] == own[0]
-    for row in younger:
-        hashed = ledger.link(
-            previous, last + 1, datetime.fromisoformat(row["at"]), row["deployment"], row["kind"], row["payload"]
-        )
-        fits = fits and row["seq"] == last + 1 and row["hash"] == hashed
-        previous, last = row["hash"], row["seq"]
-    if not fits or (last, previous) != (rows["tip_seq"], rows["tip_hash"]):
-        raise StateError(
-            "the restored copy's ledger is not the beginning of the live one's",
-            state="the copy was not changed",
-            hint="choose a snapshot of this environment",
-        )
-
-
-#: the columns of ``step`` that its event's payload gives
-_STEP = [
-    "ordinal",
-    "revision",
-    "direction",
-    "path",
-    "message",
-    "parents",
-    "depends_on",
-    "branch_labels",
-    "raw",
-    "normal",
-    "normal_version",
-    "irreversible",
-    "node",
-    "snapshot",
-    "versions",
-    "statements",
-    "replayed",
-]
-
-
 def verify(cursor: psycopg.Cursor[Any]) -> list[str]:
     """The chain against its hashes, each step against its event, each closed deployment against its last event."""
     tip = cursor.execute("SELECT tip_seq, tip_hash, versions FROM hgaurora.environment").fetchone()
@@ -175,58 +134,10 @@ def verify(cursor: psycopg.Cursor[Any]) -> list[str]:
         "SELECT seq, at, deployment, kind, payload, hash FROM hgaurora.event ORDER BY seq"
     ).fetchall()
     wrong = ledger.broken(events, (tip[0], tip[1]))
-    said = {
-        row[0]: ledger.event(
-            dict(zip(("seq", "at", "deployment", "kind", "payload", "hash", "carried"), (*row, False), strict=True))
-        )
-        for row in events
-    }
-    steps = {row["id"]: row for row in _rows(cursor, "SELECT * FROM hgaurora.step ORDER BY id", ())}
-    for seq, one in said.items():
-        if one["kind"] != "step":
-            continue
-        payload, row = one["payload"], steps.pop(seq, None)
-        assert isinstance(payload, dict)
-        if row is None:
-            wrong.append(f"event {seq} is a step that the step table does not have")
-        elif (
-            any(row[name] != payload[name] for name in _STEP)
-            # not in the payload of a step that version 1 wrote
-            or row["kind"] != payload.get("kind", "migration")
-            or row["adopted"] != payload.get("adopted", False)
-            or row["deployment"] != one["deployment"]
-        ):
-            wrong.append(f"step {seq} is not what its event says")
-    wrong += [f"step {seq} has no event" for seq in steps]
-    ended = {one["deployment"]: one["payload"] for one in said.values() if one["kind"] == "deployment-finished"}
-    begun = {one["deployment"] for one in said.values() if one["kind"] == "deployment-started"}
-    for row in _rows(cursor, "SELECT id, outcome FROM hgaurora.deployment ORDER BY number", ()):
-        payload = ended.get(row["id"])
-        if row["id"] not in begun:
-            wrong.append(f"deployment {row['id']} has no event that begins it")
-        elif isinstance(payload, dict) and payload["outcome"] != row["outcome"]:
-            wrong.append(f"deployment {row['id']} is {row['outcome']}, its event says {payload['outcome']}")
-        elif payload is None and row["outcome"] in ("ok", "failed"):
-            wrong.append(f"deployment {row['id']} is {row['outcome']} without an event that says so")
-    return wrong + _parts(cursor, said)
-
-
-def _parts(cursor: psycopg.Cursor[Any], said: Mapping[int, Mapping[str, Any]]) -> list[str]:
-    """The parts against the deltas that led to them, and their contents."""
-    rebases = [(seq, int(one["payload"]["snapshot"]["seq"])) for seq, one in said.items() if one["kind"] == "rebased"]
-    spans = ledger.spans(rebases, max(said, default=0))
-    wanted: dict[str, str] = {}
-    for seq, one in sorted(said.items()):
-        if one["kind"] == "delta" and any(after < seq <= upto for after, upto in spans):
-            for id, (_, now) in one["payload"]["parts"].items():
-                wanted.pop(id, None)
-                if now is not None:
-                    wanted[id] = now
-    found = {row["id"]: row["full"] for row in _rows(cursor, ledger_sql.PARTS, ())}
+    names = ("seq", "at", "deployment", "kind", "payload", "hash", "carried")
+    said = [ledger.event(dict(zip(names, (*row, False), strict=True))) for row in events]
+    steps = _rows(cursor, "SELECT * FROM hgaurora.step ORDER BY id", ())
+    deployments = _rows(cursor, "SELECT id, outcome FROM hgaurora.deployment ORDER BY number", ())
+    parts = {row["id"]: row["full"] for row in _rows(cursor, ledger_sql.PARTS, ())}
     stored = {row["hash"] for row in _rows(cursor, "SELECT hash FROM hgaurora.schema", ())}
-    wrong = [
-        f"part {id} is not what the deltas say"
-        for id in sorted({*found} | {*wanted})
-        if found.get(id) != wanted.get(id)
-    ]
-    return wrong + [f"the content of part {id} is missing" for id, hash in sorted(found.items()) if hash not in stored]
+    return wrong + ledger.differences(said, steps, deployments) + ledger.part_differences(said, parts, stored)

@@ -162,24 +162,8 @@ class PostgresDatabase:
             begun = self._row(cursor, new, resume, supersede)
             epoch = str(uuid.uuid4())
             cursor.execute("UPDATE hgaurora.environment SET epoch = %s", (epoch,))
-            what = {
-                "plan": dict(new.plan),
-                "node": begun.node,
-                "branch": begun.branch,
-                "phase": begun.phase,
-                "author": begun.author,
-                "description": begun.description,
-                "tags": list(begun.tags),
-                "change_request": begun.change_request,
-                "from_node": begun.from_node,
-                "from_branch": begun.from_branch,
-                "heads_before": list(new.heads_before),
-                "reverts": list(begun.reverts),
-                "way": begun.way.value if begun.way else None,
-            }
-            who = {"user": new.user, "pusher": new.pusher, "host": new.host, "pid": new.pid}
             kind = "deployment-resumed" if resume else "deployment-started"
-            seq = _append(cursor, begun.id, kind, {**what, **who, "kind": new.kind.value, "tool": new.tool_version})
+            seq = _append(cursor, begun.id, kind, ledger.started(new, begun))
             contents = {script.raw: zlib.compress(script.content) for script in scripts}
             if contents:
                 cursor.execute(
@@ -236,7 +220,6 @@ class PostgresDatabase:
                 (supersede,),
             )
             _append(cursor, supersede, "deployment-superseded", {})
-        target = new.target
         if resume:
             cursor.execute(
                 "UPDATE hgaurora.deployment SET host = %s, pid = %s, tool_version = %s, plan = %s WHERE id = %s",
@@ -247,34 +230,11 @@ class PostgresDatabase:
             number = cursor.execute("SELECT COALESCE(max(number), 0) + 1 FROM hgaurora.deployment").fetchone()
             assert number is not None
             wanted = f"{self.environment}-{number[0]}"
-            values = {
-                "id": wanted,
-                "number": number[0],
-                "kind": new.kind.value,
-                "way": new.way.value if new.way else None,
-                "outcome": Outcome.RUNNING.value,
-                "node": target.node if target else "",
-                "branch": target.branch if target else "",
-                "phase": target.phase if target else "",
-                "author": target.author if target else "",
-                "description": target.description if target else "",
-                "tags": list(target.tags) if target else [],
-                "change_request": new.change_request,
-                "from_node": new.from_node,
-                "from_branch": new.from_branch,
-                "heads_before": list(new.heads_before),
-                "asked_by": new.user,
-                "pusher": new.pusher,
-                "host": new.host,
-                "pid": new.pid,
-                "tool_version": new.tool_version,
-                "reverts": list(new.reverts),
-                "plan": ledger.canonical(new.plan),
-            }
             from . import carry
 
             # PostgreSQL reads the word as the transaction's time
-            carry.insert(cursor, "deployment", {**values, "started": "now"})
+            row = ledger.opening(new, wanted, number[0])
+            carry.insert(cursor, "deployment", {**row, "started": "now"})
         return self._deployments(cursor, "WHERE id = %s", (wanted,))[0]
 
     def event(self, deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
