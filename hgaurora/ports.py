@@ -220,9 +220,12 @@ class Database(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Connection:
-    """How to reach a database, without a secret in it: libpq keywords (host, port, dbname, user, ...)."""
+    """How to reach a database, without a secret in it: libpq keywords (host, port, dbname, user, ...), or the same
+    words and those of :mod:`.adapters.database.mysql.connection`, where ``engine`` is mysql (MariaDB too)."""
 
     parameters: Mapping[str, str]
+    engine: str = "postgresql"  # postgresql | mysql
+    #: where the version table is, and unqualified names go; on MySQL the database itself
     schema: str = "public"
     version_table: str = "alembic_version"
     #: called for each physical connection; the answer is never stored

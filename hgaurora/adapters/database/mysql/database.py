@@ -1,0 +1,521 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The :class:`~hgaurora.ports.Database` on MySQL and MariaDB: ledger, lock and version table of one environment.
+
+PyMySQL is imported at the first connection. One connection, in autocommit; statements that belong together are in an
+InnoDB transaction, and questions that belong together in one message.
+"""
+
+from __future__ import annotations
+
+import uuid
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from ....core.errors import DriftError, HgAuroraError, SecurityError, StateError
+from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Script, State, StepRow
+from ....ports import Connection, NewDeployment
+from .. import ledger
+from . import compose, ledger_sql, rows
+from .connection import LOST, numbered, opened, password, translated, where
+
+if TYPE_CHECKING:
+    import pymysql
+
+_NO_SUCH_THREAD = 1094
+
+
+class MysqlDatabase:
+    """One environment's database.
+
+    :param environment: the name it has in the settings; the ledger remembers it.
+    :param lock_timeout: seconds that a ledger write waits for a lock.
+    :param statement_timeout: seconds for one statement of the ledger.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        environment: str,
+        lock_timeout: float = 10.0,
+        statement_timeout: float = 60.0,
+    ) -> None:
+        self.connection = connection
+        self.environment = environment
+        self._timeouts = {"lock_timeout": lock_timeout, "statement_timeout": statement_timeout}
+        self._names = {"database": connection.parameters["dbname"], "version_table": connection.version_table}
+        self._open: pymysql.Connection[Any] | None = None
+        self._lost = self._locked = False
+
+    def facts(self) -> dict[str, object]:
+        """Server facts: ``product``, ``version``, ``database``, ``user``, ``host``, ``read_only``."""
+        row = self._one(
+            "SELECT VERSION(), DATABASE(), CURRENT_USER(), @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only"
+            " OR @@SESSION.{} AS reading".format("tx_read_only" if self._mariadb else "transaction_read_only")
+        )
+        return {
+            "product": "MariaDB" if "MariaDB" in row[0] else "MySQL",
+            "version": row[0],
+            "database": row[1],
+            "user": row[2],
+            "host": self.connection.parameters.get("host", ""),
+            "read_only": bool(row[3]),
+        }
+
+    def state(self) -> State:
+        """Everything :class:`State` holds, in two round trips once connected.
+
+        :raises StateError: the ledger is newer than this program.
+        :raises SecurityError: a trigger, a view or a table without transactions stands where the ledger or the version
+            table should.
+        """
+        present, distrust, held = self._bundle([ledger_sql.PRESENT, ledger_sql.DISTRUST, ledger_sql.HOLDER])
+        if distrust:
+            findings = [str(row["said"]) for row in distrust]
+            raise SecurityError(
+                f"{self.environment}: {findings[0]}",
+                state="nothing was changed",
+                hint="the ledger's tables and the version table must be InnoDB tables without triggers",
+                data={"findings": findings},
+            )
+        holder = self._holder(held)
+        there = {str(next(iter(row.values()))).lower() for row in present}
+        versioned = self.connection.version_table.lower() in there
+        texts = list(ledger_sql.STATE) if "hgaurora_environment" in there else ["SELECT UTC_TIMESTAMP(6) AS `read`"]
+        found = self._bundle([*texts, *([ledger_sql.VERSIONS] if versioned else [])], one_look=True)
+        versions = tuple(sorted(str(row["version_num"]) for row in found.pop())) if versioned else None
+        environment = rows.decoded(found[0][0]) if found[0] else None
+        if environment is None or "uuid" not in environment:
+            # a crash may have left tables without the environment's row: that is no ledger yet
+            read = environment["read"] if environment else rows.decoded(self._bundle(texts_now())[0][0])["read"]
+            return State(read=read, versions=versions, lock=holder)
+        self._known(environment["ledger_version"])
+        _, deployed, half, applied = found
+        deployments = [ledger.deployment(rows.decoded(row)) for row in deployed]
+        folded = [ledger.applied(tuple(rows.decoded(row).values())) for row in applied]
+        return State(
+            read=environment["read"],
+            ledger=environment["ledger_version"],
+            environment=environment["name"],
+            uuid=environment["uuid"],
+            epoch=environment["epoch"],
+            node=environment["node"],
+            branch=environment["branch"],
+            since=environment["since"],
+            versions=versions,
+            recorded=tuple(environment["versions"]),
+            applied={one.revision: one for one in folded},
+            last=max(deployments, key=lambda one: one.number, default=None),
+            open=next((one for one in deployments if one.outcome is Outcome.RUNNING), None),
+            deployed_by=environment["deployed_by"],
+            half={(row["revision"], row["direction"]): row["n"] for row in half},
+            lock=holder,
+            undelivered=environment["undelivered"],
+        )
+
+    def begin(
+        self,
+        new: NewDeployment,
+        *,
+        base_epoch: str | None,
+        scripts: Iterable[Script],
+        resume: str | None = None,
+        supersede: str | None = None,
+    ) -> tuple[Deployment, str]:
+        """Open a deployment, or take an interrupted one up again, and draw a new epoch.
+
+        :raises StateError: nobody holds the lock; the epoch is not ``base_epoch``; an interrupted deployment is
+            neither resumed nor superseded; the ledger belongs to another environment or a newer program.
+        """
+        if not self._rows(ledger_sql.HOLDER):
+            raise StateError(
+                f"{self.environment} is not locked, so nothing may begin",
+                state="nothing was changed",
+                hint="try again",
+            )
+        if base_epoch is None:
+            # DDL commits by itself; what a crash leaves is made whole by the next run
+            for text in ledger_sql.CREATE:
+                self._run(text)
+        with self._transaction() as cursor:
+            row = self._environment(cursor, base_epoch)
+            self._known(row["ledger_version"])
+            if row["name"] != self.environment:
+                raise StateError(
+                    f"the ledger in {where(self.connection)} is that of {row['name']}, not of {self.environment}",
+                    state="nothing was changed",
+                    hint="two environments must not share a database; a copied one is taken over by a restore",
+                )
+            if base_epoch is not None and row["epoch"] != base_epoch:
+                raise StateError(
+                    f"{self.environment} was changed by another run since this plan was made",
+                    state="nothing was changed",
+                    hint="run it again; it plans anew",
+                )
+            begun = self._row(cursor, new, resume, supersede)
+            epoch = str(uuid.uuid4())
+            self._send(cursor, "UPDATE {db}hgaurora_environment SET epoch = %(epoch)s", {"epoch": epoch})
+            kind = "deployment-resumed" if resume else "deployment-started"
+            seq = self._append(cursor, begun.id, kind, ledger.started(new, begun))
+            for script in scripts:
+                values = {"hash": script.raw, "content": zlib.compress(script.content), "event": seq}
+                rows.insert(cursor, self._fill, "script", values, ignore=True)
+        return begun, epoch
+
+    def _environment(self, cursor: Any, base_epoch: str | None) -> dict[str, Any]:
+        """The environment's row, locked; made where no ledger was expected and there is none."""
+        present = self._look(cursor, ledger_sql.PRESENT, self._names)
+        made = "hgaurora_environment" in {str(next(iter(row.values()))) for row in present}
+        found = self._look(cursor, ledger_sql.ENVIRONMENT, {}) if made else []
+        if found and base_epoch is None:
+            raise StateError(
+                f"{self.environment} got a ledger since this plan was made",
+                state="nothing was changed",
+                hint="run it again; it plans anew",
+            )
+        if not found and base_epoch is not None:
+            raise StateError(
+                f"{self.environment} lost its ledger since this plan was made",
+                state="nothing was changed",
+                hint="the tables hgaurora_... were dropped; restore a snapshot that holds them",
+            )
+        if found:
+            return rows.decoded(found[0])
+        values = {"uuid": str(uuid.uuid4()), "name": self.environment, "epoch": str(uuid.uuid4())}
+        version = ledger_sql.LEDGER_VERSION
+        self._send(cursor, ledger_sql.CREATE_ENVIRONMENT, {**values, "ledger_version": version})
+        made_of = {"environment": self.environment, "uuid": values["uuid"], "version": version}
+        self._append(cursor, None, "ledger-created", made_of)
+        return rows.decoded(self._look(cursor, ledger_sql.ENVIRONMENT, {})[0])
+
+    def _row(self, cursor: Any, new: NewDeployment, resume: str | None, supersede: str | None) -> Deployment:
+        """The deployment's row: a new one, or the interrupted one with who runs it now."""
+        found = self._look(cursor, "SELECT id FROM {db}hgaurora_deployment WHERE outcome = 'running'", {})
+        running = found[0]["id"] if found else None
+        if running != (resume or supersede):
+            raise StateError(
+                f"{self.environment}: {running or 'no deployment'} is open, "
+                f"{resume or supersede or 'none'} was expected",
+                state="nothing was changed",
+                hint="run it again; it plans anew",
+            )
+        if supersede:
+            text = (
+                "UPDATE {db}hgaurora_deployment SET outcome = 'superseded', ended = UTC_TIMESTAMP(6) WHERE id = %(id)s"
+            )
+            self._send(cursor, text, {"id": supersede})
+            self._append(cursor, supersede, "deployment-superseded", {})
+        if resume:
+            text = (
+                "UPDATE {db}hgaurora_deployment SET host = %(host)s, pid = %(pid)s, tool_version = %(tool)s,"
+                " plan = %(plan)s WHERE id = %(id)s"
+            )
+            values = {"host": new.host, "pid": new.pid, "tool": new.tool_version, "id": resume}
+            self._send(cursor, text, {**values, "plan": ledger.canonical(new.plan)})
+            wanted = resume
+        else:
+            text = "SELECT COALESCE(MAX(number), 0) + 1 AS number, UTC_TIMESTAMP(6) AS at FROM {db}hgaurora_deployment"
+            (next_one,) = self._look(cursor, text, {})
+            wanted = f"{self.environment}-{next_one['number']}"
+            row = ledger.opening(new, wanted, int(next_one["number"]))
+            rows.insert(cursor, self._fill, "deployment", {**row, "started": next_one["at"]})
+        text = "SELECT * FROM {db}hgaurora_deployment WHERE id = %(id)s"
+        return ledger.deployment(rows.decoded(self._look(cursor, text, {"id": wanted})[0]))
+
+    def event(self, deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
+        """Append one event to the hash chain; returns its sequence number."""
+        with self._transaction() as cursor:
+            return self._append(cursor, deployment, kind, payload)
+
+    def events(self, *, deployment: str | None = None, after: int = 0) -> list[dict[str, object]]:
+        """Events in order: ``seq``, ``at`` (ISO 8601), ``deployment``, ``kind``, ``payload``, ``hash``, ``carried``."""
+        text = "SELECT * FROM {db}hgaurora_event WHERE seq > %(after)s"
+        text += " AND deployment = %(deployment)s" if deployment is not None else ""
+        found = self._rows(text + " ORDER BY seq", {"after": after, "deployment": deployment})
+        return [ledger.event(rows.decoded(row)) for row in found]
+
+    def undelivered(self, limit: int = 1000) -> list[dict[str, object]]:
+        """Events the journal does not have yet, oldest first; same shape as :meth:`events`, with ``environment``."""
+        text = "SELECT * FROM {db}hgaurora_event WHERE delivered_at IS NULL ORDER BY seq LIMIT %(limit)s"
+        return [
+            {**ledger.event(rows.decoded(row)), "environment": self.environment}
+            for row in self._rows(text, {"limit": limit})
+        ]
+
+    def mark_delivered(self, upto: int) -> None:
+        """The journal has every event up to this sequence number."""
+        text = "UPDATE {db}hgaurora_event SET delivered_at = UTC_TIMESTAMP(6)"
+        self._run(text + " WHERE delivered_at IS NULL AND seq <= %(upto)s", {"upto": upto})
+
+    def finish(
+        self,
+        deployment: str,
+        *,
+        epoch: str,
+        ok: bool,
+        heads_after: Sequence[str],
+        target: Changeset | None,
+        error: str | None = None,
+    ) -> None:
+        """Close a deployment. With ``ok`` the environment is from now on at ``target``.
+
+        :raises StateError: the epoch is another one, or the deployment is closed already.
+        """
+        outcome = (Outcome.OK if ok else Outcome.FAILED).value
+        node, branch = (target.node, target.branch) if target else (None, None)
+        with self._transaction() as cursor:
+            locked = self._look(cursor, ledger_sql.ENVIRONMENT, {})
+            mine = bool(locked) and locked[0]["epoch"] == epoch
+            values = {"outcome": outcome, "heads": rows.array(heads_after), "error": error, "id": deployment}
+            closed = self._send(
+                cursor,
+                "UPDATE {db}hgaurora_deployment SET outcome = %(outcome)s, ended = UTC_TIMESTAMP(6),"
+                " heads_after = %(heads)s, error = %(error)s WHERE id = %(id)s AND outcome = 'running'",
+                values,
+            )
+            if not mine or closed != 1:
+                raise StateError(
+                    f"{deployment} cannot be closed: another run has taken {self.environment} over",
+                    state="what this run committed stands, recorded under its id",
+                    hint="look at the log of the environment",
+                )
+            if ok:
+                self._send(
+                    cursor,
+                    "UPDATE {db}hgaurora_environment SET node = %(node)s, branch = %(branch)s, deployed_by = %(id)s,"
+                    " since = UTC_TIMESTAMP(6)",
+                    {"node": node, "branch": branch, "id": deployment},
+                )
+            what = {"outcome": outcome, "heads_after": list(heads_after), "error": error, "node": node}
+            self._append(cursor, deployment, "deployment-finished", what)
+
+    def deployments(self, *, limit: int | None = None) -> list[Deployment]:
+        """Newest first."""
+        text = "SELECT * FROM {db}hgaurora_deployment ORDER BY number DESC"
+        text += " LIMIT %(limit)s" if limit is not None else ""
+        return [ledger.deployment(rows.decoded(row)) for row in self._rows(text, {"limit": limit})]
+
+    def steps(self, deployments: Sequence[str]) -> list[StepRow]:
+        """The committed migrations of some deployments, in order."""
+        if not deployments:
+            return []
+        text = "SELECT * FROM {db}hgaurora_step WHERE deployment IN %(which)s ORDER BY id"
+        return [ledger.step(rows.decoded(row)) for row in self._rows(text, {"which": list(deployments)})]
+
+    def scripts(self, raws: Sequence[str]) -> dict[str, bytes]:
+        """Script contents by raw hash; a missing one is absent from the answer."""
+        if not raws:
+            return {}
+        text = "SELECT hash, content FROM {db}hgaurora_script WHERE hash IN %(which)s"
+        return {row["hash"]: zlib.decompress(row["content"]) for row in self._rows(text, {"which": list(raws)})}
+
+    def applied_as_of(self, deployment: str, *, inclusive: bool) -> dict[str, Applied]:
+        """The applied set as it was before a deployment's first step, or after its last (``inclusive``).
+
+        :raises StateError: no such deployment.
+        """
+        text = "SELECT MIN(seq), MAX(seq) FROM {db}hgaurora_event WHERE deployment = %(id)s AND kind <> 'rebased'"
+        first, last = self._one(text, {"id": deployment})
+        if first is None:
+            raise StateError(f"{self.environment} has no deployment {deployment}", hint="the log lists them")
+        spans = ledger.spans(self._rebases(), last if inclusive else first - 1)
+        which = " OR ".join(f"(id > %(after{n})s AND id <= %(upto{n})s)" for n in range(len(spans)))
+        values = {f"after{n}": span[0] for n, span in enumerate(spans)}
+        values |= {f"upto{n}": span[1] for n, span in enumerate(spans)}
+        found = self._rows(ledger_sql.APPLIED.replace("{which}", which), values)
+        return {one.revision: one for one in (ledger.applied(tuple(rows.decoded(row).values())) for row in found)}
+
+    def _rebases(self) -> list[tuple[int, int]]:
+        """(event, event of the snapshot it went back to) of each restore."""
+        found = self._rows("SELECT * FROM {db}hgaurora_event WHERE kind = 'rebased'")
+        return [(row["seq"], int(rows.payload(row)["snapshot"]["seq"])) for row in found]
+
+    def tip(self) -> int:
+        """Sequence number of the newest event; in a copy not rebased yet, the end of what it shares with live."""
+        return int(self._one("SELECT tip_seq FROM {db}hgaurora_environment")[0])
+
+    def export_after(self, seq: int) -> dict[str, object]:
+        """Every ledger row younger than an event, for :meth:`rebase` of a restored copy. JSON-safe."""
+        from . import carry
+
+        with self._transaction() as cursor:
+            return carry.export(cursor, self._fill, seq)
+
+    def rebase(self, rows: Mapping[str, object], *, deployment: str, node: str | None, branch: str | None) -> str:
+        """Make a restored copy's ledger fit to serve, in one transaction; returns the new epoch.
+
+        :raises StateError: the rows do not continue this ledger's chain.
+        """
+        from . import carry
+
+        with self._transaction() as cursor:
+            return carry.rebase(cursor, self._fill, rows, deployment=deployment, node=node, branch=branch)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the ledger: the chain, and the projections against the events. Empty: nothing."""
+        from . import carry
+
+        with self._transaction() as cursor:
+            return carry.verify(cursor, self._fill)
+
+    def holder(self) -> LockHolder | None:
+        """Who holds the lock, or None."""
+        return self._holder(self._rows(ledger_sql.HOLDER))
+
+    def _holder(self, found: Sequence[Mapping[str, Any]]) -> LockHolder | None:
+        """The session's name of itself where the server keeps it, else its user and host. When it began no server
+        says."""
+        if not found:
+            return None
+        row = next(iter(found))
+        named: list[dict[str, Any]] = []
+        if not self._mariadb:
+            with suppress(HgAuroraError):  # the right to read performance_schema is not everybody's
+                named = self._rows(ledger_sql.APPLICATION, {"pid": row["pid"]})
+        application = named[0]["attr_value"] if named else f"{row['user'] or ''}@{row['host'] or ''}".strip("@")
+        return LockHolder(pid=int(row["pid"]), application=application or "", since=None)
+
+    def password(self) -> str | None:
+        """The password this connection is opened with, wherever it was found; None: it takes none."""
+        return password(self.connection) or None
+
+    def acquire(self) -> bool:
+        """Take the lock on this connection; False where it is held."""
+        self._locked = bool(self._one(ledger_sql.TRY_LOCK)[0]) or self._locked
+        return self._locked
+
+    def gone(self, pid: int, *, terminate: bool = False) -> bool:
+        """True where a server session has ended; with ``terminate`` it is told to."""
+        if terminate:
+            import pymysql
+
+            try:
+                with self._connected().cursor() as cursor:
+                    cursor.execute("KILL %s", (pid,))
+            except pymysql.Error as error:
+                if numbered(error)[0] != _NO_SUCH_THREAD:
+                    with translated(self.connection):
+                        raise
+        return not self._rows(ledger_sql.SESSION, {"pid": pid})
+
+    def close(self) -> None:
+        """Close the connection; a lock taken by :meth:`acquire` goes with it."""
+        if self._open is not None:
+            import pymysql
+
+            with suppress(pymysql.Error):  # closed already, by us or by the server
+                self._open.close()
+            self._open = None
+        self._locked = self._lost = False
+
+    def _fill(self, text: str) -> str:
+        return compose.compose(text, **self._names)
+
+    def _known(self, version: int) -> None:
+        if version > ledger_sql.LEDGER_VERSION:
+            raise StateError(
+                f"the ledger of {self.environment} has version {version}, "
+                f"this program knows {ledger_sql.LEDGER_VERSION}",
+                state="nothing was changed",
+                hint="use the newer hgaurora that wrote it",
+            )
+
+    @property
+    def _mariadb(self) -> bool:
+        return "MariaDB" in self._connected().get_server_info()
+
+    def _connected(self) -> pymysql.Connection[Any]:
+        """The connection, made at first use, and made again where the server ended it and nothing hung on it."""
+        if self._open is not None and (self._lost or not self._open.open):
+            if self._locked:
+                raise DriftError(
+                    f"the connection that held the lock of {self.environment} is gone",
+                    state="the lock went with it; nothing more was changed",
+                    hint="run it again",
+                )
+            self.close()
+        if self._open is None:
+            name = f"hgaurora {self.environment}"
+            self._open = opened(self.connection, application=name, several=True, **self._timeouts)
+        return self._open
+
+    @contextmanager
+    def _speaking(self) -> Iterator[Any]:
+        """A cursor whose rows are mappings."""
+        import pymysql
+        from pymysql.cursors import DictCursor
+
+        connection = self._connected()
+        with translated(self.connection):
+            try:
+                with connection.cursor(DictCursor) as cursor:
+                    yield cursor
+            except pymysql.Error as error:
+                self._lost = self._lost or numbered(error)[0] in LOST or isinstance(error, pymysql.InterfaceError)
+                raise
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        """A transaction; its plain reads see one state of the database, its locking reads the newest."""
+        import pymysql
+
+        with self._speaking() as cursor:
+            cursor.execute("START TRANSACTION")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                with suppress(pymysql.Error):  # where the session is gone, so is its transaction
+                    cursor.execute("ROLLBACK")
+                raise
+
+    def _send(self, cursor: Any, text: str, values: Mapping[str, object]) -> int:
+        """Run a statement; how many rows it changed."""
+        return int(cursor.execute(self._fill(text), values))
+
+    def _look(self, cursor: Any, text: str, values: Mapping[str, object]) -> list[dict[str, Any]]:
+        cursor.execute(self._fill(text), values)
+        return list(cursor.fetchall())
+
+    def _run(self, text: str, values: Mapping[str, object] | None = None) -> None:
+        with self._speaking() as cursor:
+            self._send(cursor, text, values or {})
+
+    def _rows(self, text: str, values: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+        with self._speaking() as cursor:
+            return self._look(cursor, text, values or {})
+
+    def _one(self, text: str, values: Mapping[str, object] | None = None) -> Sequence[Any]:
+        found = self._rows(text, values)
+        if not found:
+            raise StateError(f"the ledger of {self.environment} has lost its environment row")
+        return tuple(found[0].values())
+
+    def _bundle(self, texts: Sequence[str], *, one_look: bool = False) -> list[list[dict[str, Any]]]:
+        """The rows of several questions, asked in one message; with ``one_look`` of one state of the database."""
+        asked = [self._fill(text) for text in texts]
+        frame = ("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", "COMMIT") if one_look else ()
+        if frame:
+            asked = [frame[0], *asked, frame[1]]
+        with self._speaking() as cursor:
+            try:
+                cursor.execute(";\n".join(asked), self._names)
+                found = [list(cursor.fetchall())]
+                while cursor.nextset():
+                    found.append(list(cursor.fetchall()))
+            except BaseException:
+                # what was not read yet would be taken for the next answer
+                self._lost = True
+                raise
+        return found[1:-1] if frame else found
+
+    def _append(self, cursor: Any, deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
+        return rows.append(cursor, self._fill, deployment, kind, payload)
+
+
+def texts_now() -> list[str]:
+    """The question for the server's clock."""
+    return ["SELECT UTC_TIMESTAMP(6) AS `read`"]
