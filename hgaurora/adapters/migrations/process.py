@@ -36,9 +36,8 @@ from ...core.identity import NORMAL_VERSION
 from ...core.model import Direction, StepResult
 from ...core.steps import Migrate
 from ...ports import Job
-from ..database.postgresql import compose
-from ..database.postgresql import connection as database
 from .materialise import Folder
+from .servers import server
 
 #: what of our environment a script may see
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ")
@@ -88,11 +87,6 @@ def _unreadable() -> None:
         ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
 
 
-def milliseconds(seconds: float) -> str:
-    """Seconds as PostgreSQL's settings take them."""
-    return f"{round(seconds * 1000)}ms"
-
-
 class _Output:
     """What the scripts print: the first bytes are kept, the rest is counted."""
 
@@ -119,6 +113,7 @@ class ChildSession:
 
     def __init__(self, job: Job, on_event: OnEvent | None) -> None:
         self._job = job
+        self._server = server(job.connection)
         self._on_event = on_event
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self._output = _Output(job.output_limit)
@@ -186,28 +181,12 @@ class ChildSession:
         self._folder.write("recorded", job.recorded)
         self._folder.write("code", job.code)
         (self._folder.path / "alembic.ini").write_bytes(_INI)
-        parameters = {**database.KEEPALIVES, "connect_timeout": "10", **connection.parameters}
-        parameters["application_name"] = f"hgaurora {job.environment}"
-        backfill = job.statement_timeout if job.backfill_timeout is None else job.backfill_timeout
-        settings = {
-            **database.SESSION,
-            "search_path": f"{compose.quoted(connection.schema)}, pg_temp",
-            "lock_timeout": milliseconds(job.lock_timeout),
-            "statement_timeout": milliseconds(job.statement_timeout),
-            "idle_in_transaction_session_timeout": "0",
-        }
-        # the server's zone is the database's own: scripts may rely on it
-        del settings["TimeZone"]
         self._send(
             {
                 "do": "job",
-                "engine": "postgresql",
+                **self._server.job(job),
                 "folder": str(self._folder.path),
-                "parameters": parameters,
                 "secret": True,
-                "settings": settings,
-                "timeouts": {"schema": milliseconds(job.statement_timeout), "data": milliseconds(backfill)},
-                "since_14": dict(database.SINCE_14),
                 "version_table": connection.version_table,
                 "version_table_schema": connection.schema,
                 "version_locations": list(job.version_locations),
@@ -217,7 +196,6 @@ class ChildSession:
                 "imports": list(job.imports),
                 "options": {"sqlalchemy.url": "{url}", **job.options},
                 "trace": job.trace,
-                "ledger": compose.child_statements(connection.schema, connection.version_table),
             }
         )
 
@@ -235,7 +213,7 @@ class ChildSession:
             raise SecurityError(
                 f"{self._job.environment}: {answer['distrust']}",
                 state="nothing was changed",
-                hint="the schema, the version table and schema hgaurora must belong to the user of this environment",
+                hint=self._server.distrust_hint,
             )
         self._backend = answer["pid"]
         return bool(answer["held"])
@@ -331,26 +309,21 @@ class ChildSession:
 
     def _await_server(self, backend: int) -> None:
         """A dead client's statement may run on; nobody reads the schema before that has ended."""
-        watch = database.opened(
-            self._job.connection,
-            application=f"hgaurora {self._job.environment}",
-            settings={"search_path": "pg_catalog"},
-        )
-        with database.translated(self._job.connection), watch:
+        with self._server.sessions(self._job.connection, f"hgaurora {self._job.environment}") as sessions:
             begun = time.monotonic()
             told = False
-            while watch.execute("SELECT 1 FROM pg_catalog.pg_stat_activity WHERE pid = %s", (backend,)).fetchone():
+            while not sessions.gone(backend):
                 waited = time.monotonic() - begun
                 if waited > 2 * SERVER:
                     raise RemoteError(
                         f"server process {backend} of {self._job.environment} does not end",
                         state="it still holds the environment's lock",
-                        hint=f"SELECT pg_terminate_backend({backend}); then run again",
+                        hint=self._server.end_hint(backend),
                     )
                 if waited > SERVER and not told:
-                    watch.execute("SELECT pg_catalog.pg_terminate_backend(%s)", (backend,))
+                    sessions.end(backend)
                     told = True
-                time.sleep(0.02)  # between two looks: PostgreSQL has no way to wait for a session's end
+                time.sleep(0.02)  # between two looks: no server has a way to wait for a session's end
 
     # -- the wire
 
@@ -375,7 +348,7 @@ class ChildSession:
             self.close()
             raise MigrationFailed(
                 f"{step.name if step else 'the child'} ran longer than {limit:g} s and was stopped",
-                state="its transaction was rolled back",
+                state=self._server.stopped,
                 hint="migration-timeout in hgaurora.toml is how long one migration may take",
                 data={"what": "wall-clock"},
             ) from None
@@ -473,7 +446,7 @@ class ChildSession:
         if answer.get("fatal") and what in ("missing", "import", "env"):
             return ConfigError(message, state="nothing was run", hint=hint, data=data)
         if what == "connection":
-            found = database.refusal(message, answer.get("sqlstate"), self._job.connection)
+            found = self._server.refusal(answer, self._job.connection)
             found.data.update(data)
             return found
         if answer.get("fatal") and what == "failed" and step is not None:

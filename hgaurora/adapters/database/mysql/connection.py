@@ -187,13 +187,12 @@ def opened(
     application: str,
     lock_timeout: float = 10.0,
     statement_timeout: float = 60.0,
-    several: bool = False,
 ) -> pymysql.Connection[Any]:
-    """A new connection in autocommit, its settings fixed before anything else is asked.
+    """A new connection in autocommit, its settings fixed before anything else is asked. One message may hold several
+    statements.
 
     :param lock_timeout: seconds one statement waits for a lock, on rows or on a table's definition.
     :param statement_timeout: seconds one statement may take; MySQL holds only SELECT to it.
-    :param several: one message may hold several statements.
     :raises SecurityError: the server refused the identity, or TLS could not be verified.
     :raises RemoteError: it did not answer.
     """
@@ -212,12 +211,15 @@ def opened(
             password=password(connection) or "",
             autocommit=True,
             defer_connect=True,
-            client_flag=CLIENT.MULTI_STATEMENTS if several else 0,
+            client_flag=CLIENT.MULTI_STATEMENTS,
         )
         made.connect(dialled(wanted["host"], wanted["port"], wanted["unix_socket"], wanted["connect_timeout"]))
         with made.cursor() as cursor:
-            settings = session(made.get_server_info(), lock_timeout=lock_timeout, statement_timeout=statement_timeout)
-            cursor.execute(settings_text({**settings, "time_zone": "+00:00", "sql_mode": SQL_MODE}))
+            version = made.get_server_info()
+            limits = session(version, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
+            # repeatable reads: a look at the ledger is one look. The variable's name depends on the version
+            cursor.execute(f"{settings_text(limits)}; SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.nextset()
     return made
 
 
@@ -245,27 +247,28 @@ def dialled(host: str, port: int, path: str | None, timeout: float) -> socket.so
     return made
 
 
-def session(version: str, *, lock_timeout: float, statement_timeout: float) -> dict[str, str | int | float]:
-    """System variables of a session, by name.
+def waits(lock_timeout: float) -> dict[str, int]:
+    """System variables that bound waiting, by name.
 
-    ``lock_wait_timeout`` (a table's definition) is a year on MySQL and a day on MariaDB by default, and both count
-    whole seconds. ``wait_timeout`` is a day: whoever holds the lock may be idle while a snapshot is taken. Reads are
-    repeatable, because a look at the ledger is one look.
+    ``lock_wait_timeout`` (a table's definition) is a year on MySQL and a day on MariaDB by default; both kinds of wait
+    count whole seconds. ``wait_timeout`` is a day: whoever holds the lock may be idle while a snapshot is taken.
     """
-    mariadb = "MariaDB" in version
     seconds = max(1, round(lock_timeout))
     return {
         "lock_wait_timeout": seconds,
         "innodb_lock_wait_timeout": seconds,
         "wait_timeout": 86400,
         "net_write_timeout": 60,
-        "tx_isolation" if mariadb else "transaction_isolation": "REPEATABLE-READ",
-        **(
-            {"max_statement_time": statement_timeout}
-            if mariadb
-            else {"max_execution_time": round(statement_timeout * 1000)}
-        ),
     }
+
+
+def session(version: str, *, lock_timeout: float, statement_timeout: float) -> dict[str, str | int | float]:
+    """System variables of a session of the parent's, by name."""
+    if "MariaDB" in version:
+        limit: dict[str, str | int | float] = {"max_statement_time": statement_timeout}
+    else:
+        limit = {"max_execution_time": round(statement_timeout * 1000)}
+    return {**waits(lock_timeout), **limit, "time_zone": "+00:00", "sql_mode": SQL_MODE}
 
 
 def settings_text(settings: Mapping[str, str | int | float]) -> str:

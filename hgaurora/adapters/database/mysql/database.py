@@ -439,7 +439,7 @@ class MysqlDatabase:
             self.close()
         if self._open is None:
             name = f"hgaurora {self.environment}"
-            self._open = opened(self.connection, application=name, several=True, **self._timeouts)
+            self._open = opened(self.connection, application=name, **self._timeouts)
         return self._open
 
     @contextmanager
