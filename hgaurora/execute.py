@@ -16,7 +16,7 @@ from typing import Protocol
 
 from .core.errors import MigrationFailed, StateError
 from .core.graph import heads
-from .core.model import Snapshot
+from .core.model import Direction, Snapshot
 from .core.steps import Migrate, Plan, Repeat, Restore, Step, TakeSnapshot
 from .ports import Clock, Connection, ControlPlane, Database, MigrationSession
 
@@ -164,6 +164,16 @@ def verify(plan: Plan, database: Database) -> None:
     """
     state = database.state()
     now = heads(state.applied)
+    wanted = {step.path: step.raw for step in plan.repeats if step.direction is Direction.UP}
+    undone = {step.path for step in plan.repeats} - set(wanted)
+    other = [path for path, raw in wanted.items() if path not in state.repeated or state.repeated[path].raw != raw]
+    other += sorted(undone & set(state.repeated))
+    if other:
+        raise MigrationFailed(
+            f"{plan.environment}: every step was run, but the ledger does not have {other[0]} as the plan ends",
+            state=f"heads {', '.join(now) or 'none'}",
+            hint="somebody changed the database beside this run; look before the next deploy",
+        )
     if set(state.versions or ()) != set(state.recorded) or tuple(sorted(now)) != tuple(sorted(plan.heads_after)):
         raise MigrationFailed(
             f"{plan.environment}: every step was run, but the database is not where the plan ends",

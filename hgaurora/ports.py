@@ -20,6 +20,7 @@ from .core.model import (
     Direction,
     Kind,
     LockHolder,
+    Repeated,
     Script,
     Snapshot,
     State,
@@ -27,6 +28,7 @@ from .core.model import (
     StepRow,
     Way,
 )
+from .core.repeatable import Repeatable
 from .core.schema.model import Part, Schema
 from .core.schema.record import AsOf, DeltaRow, Recorded
 from .core.steps import Migrate, Repeat
@@ -112,7 +114,7 @@ class Database(Protocol):
         new: NewDeployment,
         *,
         base_epoch: str | None,
-        scripts: Iterable[Script],
+        scripts: Iterable[Script | Repeatable],
         resume: str | None = None,
         supersede: str | None = None,
     ) -> tuple[Deployment, str]:
@@ -193,6 +195,9 @@ class Database(Protocol):
 
     def mark_delivered(self, upto: int) -> None:
         """The journal has every event up to this sequence number."""
+
+    def repeated_as_of(self, deployment: str, *, inclusive: bool) -> dict[str, Repeated]:
+        """The repeatable files in force, by path, as :meth:`applied_as_of` for migrations."""
 
     def tip(self) -> int:
         """Sequence number of the newest event that is this database's own: what :meth:`rebase` wrote does not count."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.errors import InputError, StateError
 from ..core.graph import Graph, heads
@@ -14,6 +14,7 @@ from ..core.model import Applied, Changeset, Deployment, Finding, Kind, LockHold
 from ..core.paths import relative
 from ..core.plan import plan_deploy
 from ..core.policy import PolicyContext, Ran, judge, refusal
+from ..core.repeatable import Repeatable, read
 from ..core.state import check_state
 from ..core.steps import Plan
 from .context import Context, Target
@@ -21,11 +22,12 @@ from .context import Context, Target
 
 @dataclass(frozen=True)
 class Sources:
-    """The migrations of one changeset, as files and as a graph."""
+    """The migrations of one changeset, as files and as a graph, and its repeatable files."""
 
     files: Mapping[str, bytes]  # relative to the migrations folder
     code: Mapping[str, bytes]  # application code of ``paths``, by repository path
     graph: Graph
+    repeatables: Mapping[str, Repeatable] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def read_sources(context: Context, target: Target, node: str, applied: Mapping[s
     """
     files, code = read_files(context, target, node)
     try:
-        return Sources(files, code, Graph.parse(files, target.project.version_locations, applied))
+        return Sources(files, code, Graph.parse(files, target.project.version_locations, applied), read(files))
     except InputError as error:
         _rooted(error, target)
         raise
@@ -126,6 +128,8 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
     recorded: Mapping[str, bytes] = {}
     if diffs and _differ(state.applied, sources.graph):
         recorded = target.database.scripts([one.raw for one in state.applied.values()])
+    if gone := [one.raw for path, one in state.repeated.items() if path not in sources.repeatables]:
+        recorded = {**recorded, **target.database.scripts(gone)}
     plan = plan_deploy(
         target.name,
         state,
@@ -135,6 +139,7 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
         multiple_heads=target.project.multiple_heads,
         resumes=resumes,
         recorded=recorded,
+        repeatables=sources.repeatables,
     )
     return Assessment(state, wanted, plan, sources, interrupted, state.lock)
 
@@ -210,7 +215,8 @@ def judged(context: Context, target: Target, found: Assessment, *, reapply: bool
 def ran_in(other: Target) -> Ran:
     """What is applied in another environment as (revision, raw hash), and since when."""
     state = other.state()
-    return {(one.revision, one.raw) for one in state.applied.values()}, state.since
+    ran = {(one.revision, one.raw) for one in state.applied.values()}
+    return ran | {(one.path, one.raw) for one in state.repeated.values()}, state.since
 
 
 def change_request(target: Target, changeset: Changeset) -> str | None:

@@ -12,14 +12,15 @@ from typing import Any
 
 from ..core import render
 from ..core.errors import HgAuroraError, InputError, Interrupted, LockHeld, PolicyError
-from ..core.graph import Graph, heads
+from ..core.graph import heads
 from ..core.model import Finding, Kind, Outcome, Script
 from ..core.plan import to_json
 from ..core.policy import finding_json
+from ..core.repeatable import Repeatable
 from ..core.steps import Plan
 from ..execute import Preview, Run, verify, walk
 from ..ports import MigrationSession, NewDeployment
-from .assess import Assessment, assess, change_request, judged
+from .assess import Assessment, Sources, assess, change_request, judged
 from .context import Context, Target
 from .delivery import deliver
 from .report import Silent, StepReport
@@ -247,7 +248,7 @@ def _run(
     supersede = None
     if found.interrupted is not None and found.interrupted.id != found.plan.resumes:
         supersede = found.interrupted.id
-    scripts = _used(found.plan, found.sources.graph if found.sources else None)
+    scripts = _used(found.plan, found.sources)
     return run_migrations(
         context,
         target,
@@ -259,10 +260,12 @@ def _run(
     )
 
 
-def _used(plan: Plan, graph: Graph | None) -> list[Script]:
-    if graph is None:
+def _used(plan: Plan, sources: Sources | None) -> list[Script | Repeatable]:
+    if sources is None:
         return []
-    return [graph.scripts[step.revision] for step in plan.migrations if not step.recorded]
+    graph, repeatables = sources.graph, sources.repeatables
+    scripts = [graph.scripts[step.revision] for step in plan.migrations if not step.recorded]
+    return [*scripts, *(repeatables[step.path] for step in plan.repeats if not step.recorded)]
 
 
 def run_migrations(
@@ -271,7 +274,7 @@ def run_migrations(
     plan: Plan,
     session: MigrationSession,
     *,
-    scripts: list[Script],
+    scripts: list[Script | Repeatable],
     supersede: str | None,
     started: float,
 ) -> dict[str, Any]:

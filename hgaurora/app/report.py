@@ -18,7 +18,7 @@ class StepReport:
     def __init__(self, context: Context, plan: Plan) -> None:
         self._context = context
         self._environment = plan.environment
-        self._widest = max((len(step.name) for step in plan.migrations), default=0)
+        self._widest = max((len(step.name) for step in plan.runs), default=0)
         self._current = ""
         self.steps: list[dict[str, Any]] = []
 

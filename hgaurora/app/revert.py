@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core import render
 from ..core.errors import Declined, InputError, LockHeld, StateError
-from ..core.model import Applied, Changeset, Deployment, Kind, Outcome, Snapshot, State, Way
+from ..core.model import Applied, Changeset, Deployment, Kind, Outcome, Repeated, Snapshot, State, Way
 from ..core.plan import plan_revert, to_json
 from ..core.state import check_state
 from ..core.steps import Plan
@@ -32,6 +32,7 @@ class Goal:
     applied: Mapping[str, Applied]
     reverts: tuple[str, ...]
     snapshot: Snapshot | None = None
+    repeated: Mapping[str, Repeated] = field(default_factory=dict)
 
 
 def run(context: Context, options: Mapping[str, Any]) -> int:
@@ -89,10 +90,13 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
             state,
             wanted=goal.applied,
             target=goal.changeset,
-            contents=target.database.scripts([one.raw for one in state.applied.values()]),
+            contents=target.database.scripts(
+                [one.raw for one in (*state.applied.values(), *state.repeated.values(), *goal.repeated.values())]
+            ),
             snapshot=target.settings.snapshot,
             reverts=goal.reverts,
             resumes=resumes,
+            repeated=goal.repeated,
         )
     except StateError as error:
         if error.data.get("irreversible") and goal.snapshot is None:
@@ -231,6 +235,7 @@ def _before(context: Context, target: Target, standing: list[Deployment], index:
         applied=target.database.applied_as_of(first.id, inclusive=False),
         reverts=tuple(one.id for one in standing[index:]),
         snapshot=_first_snapshot(target, first.id),
+        repeated=target.database.repeated_as_of(first.id, inclusive=False),
     )
 
 
@@ -242,6 +247,7 @@ def _after(context: Context, target: Target, standing: list[Deployment], index: 
         applied=target.database.applied_as_of(last.id, inclusive=True),
         reverts=tuple(one.id for one in later),
         snapshot=_first_snapshot(target, later[0].id) if later else None,
+        repeated=target.database.repeated_as_of(last.id, inclusive=True),
     )
 
 

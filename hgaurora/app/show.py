@@ -12,7 +12,7 @@ from typing import Any
 from ..core import render
 from ..core.errors import HgAuroraError, InputError, PolicyError, StateError
 from ..core.graph import heads
-from ..core.model import Deployment, Kind, Outcome, State
+from ..core.model import Deployment, Direction, Kind, Outcome, State
 from .assess import Assessment, assess, not_restoring
 from .context import Context, Target
 from .restore import stands
@@ -101,8 +101,8 @@ def _row(target: Target, seen: Seen) -> tuple[str, ...]:
 def _pending(seen: Assessment | Unplanned) -> str:
     if not isinstance(seen, Assessment):
         return "not known, see below"
-    downs = [s.name for s in seen.plan.migrations if s.verb == "down"]
-    ups = [s.name for s in seen.plan.migrations if s.verb == "run"]
+    downs = [s.name for s in seen.plan.runs if s.direction is Direction.DOWN]
+    ups = [s.name for s in seen.plan.runs if s.direction is Direction.UP]
     if not ups and not downs:
         return "none"
     parts = []
@@ -157,7 +157,7 @@ def _one(context: Context, target: Target, seen: Assessment | Unplanned | Restor
     lines.append(f"  pending  {_pending(seen)}")
     if isinstance(seen, Unplanned):
         lines += _why(seen)
-    if isinstance(seen, Assessment) and seen.plan.migrations:
+    if isinstance(seen, Assessment) and seen.plan.runs:
         if context.verbose:
             lines.extend(f"  {line}" for line in render.plan_lines(seen.plan))
         lines.append(f"({context.ui.front}deploy {target.name} -n shows the plan)")
@@ -210,7 +210,7 @@ def _open(context: Context, target: Target, seen: Assessment | Unplanned, deploy
     if running:
         lines.append(f"({front}status --follow {deployment.id})")
         return lines
-    first = seen.plan.migrations[0] if isinstance(seen, Assessment) and seen.plan.migrations else None
+    first = seen.plan.runs[0] if isinstance(seen, Assessment) and seen.plan.runs else None
     if deployment.kind is Kind.REVERT:
         lines.append(f"({front}revert {target.name} goes on; {front}deploy {target.name} goes forward from here)")
         return lines
@@ -236,7 +236,7 @@ def _status_json(target: Target, seen: Seen) -> dict[str, Any]:
     if isinstance(seen, Assessment):
         pending = [
             {"migration": s.name, "revision": s.revision, "direction": s.direction.value, "node": s.node}
-            for s in seen.plan.migrations
+            for s in seen.plan.runs
         ]
     return {
         "environment": target.name,

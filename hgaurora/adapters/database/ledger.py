@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...core.errors import StateError
-from ...core.model import Applied, Deployment, Direction, Kind, Outcome, StepRow, Way
+from ...core.model import Applied, Deployment, Direction, Kind, Outcome, Repeated, StepRow, Way
 from ...ports import NewDeployment
 
 
@@ -61,6 +61,22 @@ def applied(row: Sequence[Any]) -> Applied:
         irreversible=row[9],
         node=row[10],
         deployment=row[11],
+    )
+
+
+def in_force(rows: Iterable[Sequence[Any]]) -> tuple[dict[str, Applied], dict[str, Repeated]]:
+    """The fold over the ``step`` table, divided: migrations by revision, repeatable files by path.
+
+    The ledger knows a repeatable file by its path, where a migration has its revision.
+    """
+    found = [applied(row) for row in rows]
+    return (
+        {one.revision: one for one in found if one.revision != one.path},
+        {
+            one.path: Repeated(path=one.path, raw=one.raw, node=one.node, deployment=one.deployment)
+            for one in found
+            if one.revision == one.path
+        },
     )
 
 

@@ -34,7 +34,7 @@ from ...core.errors import (
 )
 from ...core.identity import NORMAL_VERSION
 from ...core.model import Direction, StepResult
-from ...core.steps import Migrate
+from ...core.steps import Migrate, Repeat
 from ...ports import Job
 from .materialise import Folder
 from .servers import server
@@ -222,33 +222,19 @@ class ChildSession:
         """Tell the child which deployment and epoch its ledger rows belong to."""
         self._ask({"do": "begin", "deployment": deployment, "epoch": epoch}, "begun")
 
-    def run(self, step: Migrate, *, ordinal: int, snapshot: str | None) -> StepResult:
+    def run(self, step: Migrate | Repeat, *, ordinal: int, snapshot: str | None) -> StepResult:
         """Run one migration and commit it with its ledger rows.
 
         :raises MigrationFailed: it raised, or broke a rule; ``data`` has ``what``, and ``sqlstate``, ``statement``,
             ``file``, ``line`` where they are known. After it the session can run the step again.
         :raises Interrupted: the child or its connection died; what was committed is known only from the ledger.
         """
-        payload = {
-            "revision": step.revision,
-            "direction": step.direction.value,
-            "path": step.path,
-            "message": step.message.replace("\0", ""),
-            "parents": list(step.parents),
-            "depends_on": list(step.depends_on),
-            "branch_labels": list(step.branch_labels),
-            "raw": step.raw,
-            "normal": step.normal,
-            "normal_version": NORMAL_VERSION,
-            "irreversible": step.irreversible,
-            "node": step.node,
-            "ordinal": ordinal,
-            "snapshot": snapshot,
-            "kind": "migration",
-        }
+        payload = {**_said(step), "ordinal": ordinal, "snapshot": snapshot}
         started = time.monotonic()
         recorded = step.direction is Direction.DOWN
         request = {"do": "run", "step": payload, "recorded": recorded, "versions": step.versions}
+        if isinstance(step, Repeat):
+            request["sql"] = step.sql
         answer = self._ask(request, "done", step=step, limit=self._job.wall_clock)
         return StepResult(
             seconds=time.monotonic() - started,
@@ -336,7 +322,7 @@ class ChildSession:
             raise self._died() from error
 
     def _ask(
-        self, request: Mapping[str, object], wanted: str, *, step: Migrate | None = None, limit: float = 0.0
+        self, request: Mapping[str, object], wanted: str, *, step: Migrate | Repeat | None = None, limit: float = 0.0
     ) -> dict[str, Any]:
         if self._closed:
             raise self._died()
@@ -436,7 +422,7 @@ class ChildSession:
             data={"said": said, "output": self.output[-2000:]},
         )
 
-    def _error(self, answer: Mapping[str, Any], step: Migrate | None) -> HgAuroraError:
+    def _error(self, answer: Mapping[str, Any], step: Migrate | Repeat | None) -> HgAuroraError:
         """A child's ``failed`` in our words."""
         message, what = str(answer["message"]).strip(), answer.get("what", "failed")
         keys = ("what", "errno", "sqlstate", "again", "detail", "statement", "file", "line", "source")
@@ -462,3 +448,28 @@ class ChildSession:
             hint=hint,
             data={**data, "revision": step.revision if step else None},
         )
+
+
+def _said(step: Migrate | Repeat) -> dict[str, object]:
+    """A step as the ledger is told of it."""
+    both = {
+        "revision": step.revision,
+        "direction": step.direction.value,
+        "path": step.path,
+        "message": step.message.replace("\0", ""),
+        "raw": step.raw,
+        "node": step.node,
+    }
+    if isinstance(step, Repeat):
+        nowhere: dict[str, object] = {"parents": [], "depends_on": [], "branch_labels": [], "irreversible": False}
+        return {**both, **nowhere, "normal": step.raw, "normal_version": NORMAL_VERSION, "kind": "repeatable"}
+    return {
+        **both,
+        "parents": list(step.parents),
+        "depends_on": list(step.depends_on),
+        "branch_labels": list(step.branch_labels),
+        "normal": step.normal,
+        "normal_version": NORMAL_VERSION,
+        "irreversible": step.irreversible,
+        "kind": "migration",
+    }

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ....core.errors import DriftError, SecurityError, StateError
-from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Script, State, StepRow
+from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Repeated, Script, State, StepRow
+from ....core.repeatable import Repeatable
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
 from .. import ledger
@@ -96,7 +97,7 @@ class PostgresDatabase:
         row = self._one(text)
         self._known(row[1])
         rows = {one["id"]: ledger.deployment(one) for one in row[13] or ()}
-        applied = (ledger.applied(one) for one in row[14] or ())
+        applied, repeated = ledger.in_force(row[14] or ())
         return State(
             read=row[0],
             ledger=row[1],
@@ -108,7 +109,8 @@ class PostgresDatabase:
             since=row[7],
             versions=tuple(row[12] or ()) if versioned else None,
             recorded=tuple(row[8]),
-            applied={one.revision: one for one in applied},
+            applied=applied,
+            repeated=repeated,
             last=max(rows.values(), key=lambda one: one.number, default=None),
             open=next((one for one in rows.values() if one.outcome is Outcome.RUNNING), None),
             deployed_by=row[9],
@@ -122,7 +124,7 @@ class PostgresDatabase:
         new: NewDeployment,
         *,
         base_epoch: str | None,
-        scripts: Iterable[Script],
+        scripts: Iterable[Script | Repeatable],
         resume: str | None = None,
         supersede: str | None = None,
     ) -> tuple[Deployment, str]:
@@ -337,12 +339,19 @@ class PostgresDatabase:
 
         :raises StateError: no such deployment.
         """
+        return self._in_force_as_of(deployment, inclusive=inclusive)[0]
+
+    def repeated_as_of(self, deployment: str, *, inclusive: bool) -> dict[str, Repeated]:
+        """The repeatable files in force then, by path; as :meth:`applied_as_of`."""
+        return self._in_force_as_of(deployment, inclusive=inclusive)[1]
+
+    def _in_force_as_of(self, deployment: str, *, inclusive: bool) -> tuple[dict[str, Applied], dict[str, Repeated]]:
         with self._reading() as cursor:
             spans = self._spans(self._point(deployment, inclusive=inclusive))
             cursor.execute(
                 ledger_sql.APPLIED_IN, {"after": [one[0] for one in spans], "upto": [one[1] for one in spans]}
             )
-            return {one.revision: one for one in map(ledger.applied, cursor)}
+            return ledger.in_force(cursor)
 
     def _point(self, deployment: str, *, inclusive: bool) -> int:
         """The event before a deployment's first, or its last.
