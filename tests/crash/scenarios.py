@@ -98,6 +98,33 @@ def _branches(repo: Repo) -> None:
     repo.commit({_file("0009_side"): _SIDE}, "side", branch="side")
 
 
+def _repeated(repo: Repo) -> None:
+    """Revision 0: the first migration and two repeatable files; 1: one changed, one gone, one new, and a migration."""
+
+    def file(name: str, view: str) -> dict[str, str]:
+        ran = f"INSERT INTO effects VALUES ('{name} {len(view)}');\n"
+        back = f"-- down\nDROP VIEW {name};\nINSERT INTO effects VALUES ('{name} undone');\n"
+        return {f"migrations/repeatable/{name}.sql": f"CREATE OR REPLACE VIEW {name} AS {view};\n{ran}{back}"}
+
+    repo.commit(
+        {
+            _file("0001_accounts"): _FIRST,
+            **file("changed", "SELECT id FROM account"),
+            **file("gone", "SELECT id, balance FROM account"),
+        },
+        "accounts",
+    )
+    repo.commit(
+        {
+            _file("0002_second"): _SECOND,
+            **file("changed", "SELECT id, note FROM account"),
+            **file("new", "SELECT note FROM account"),
+            "migrations/repeatable/gone.sql": None,
+        },
+        "more",
+    )
+
+
 def _deploy(rev: str) -> Command:
     return "deploy", {"env": ENV, "rev": rev}
 
@@ -122,6 +149,7 @@ SCENARIOS = (
         ("revert", {"env": ENV, "to": "dev-1", "way": "downgrade"}),
         (_deploy("0"), _deploy("1")),
     ),
+    Scenario("repeat", "deploy with repeatable files", _repeated, _deploy("1"), (_deploy("0"),)),
     Scenario(
         "restore",
         "revert by restore, PostgreSQL by url",
