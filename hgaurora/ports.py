@@ -217,7 +217,10 @@ class Database(Protocol):
         """Who holds the lock, or None."""
 
     def acquire(self) -> bool:
-        """Take the lock on this connection (``pg_try_advisory_lock``); False where it is held. For restores."""
+        """Take the lock on this connection, without waiting; False where it is held. For restores."""
+
+    def password(self) -> str | None:
+        """The password this connection was opened with, wherever it was found; None: it took none."""
 
     def close(self) -> None:
         """Close the connection; a lock taken by :meth:`acquire` goes with it."""

@@ -106,7 +106,7 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
     wanted = context.wanted(target, rev)
     not_restoring(context, target)
     state = target.state()
-    check_state(state, f"{target.settings.schema}.alembic_version", target.name)
+    check_state(state, target.version_table, target.name, quote=target.quote)
     interrupted = state.open if state.lock is None else None
     resumes = interrupted.id if _takes_up(interrupted, wanted) and interrupted else None
     if state.node == wanted.node and not state.half and interrupted is None and _ended_well(state):

@@ -6,14 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..core.errors import StateError
 from ..core.settings import Environment
-from ..ports import Connection, ControlPlane, Journal, Migrator
-
-if TYPE_CHECKING:
-    from ..adapters.database.postgresql.database import PostgresDatabase
+from ..ports import Connection, ControlPlane, Database, Journal, Migrator
 
 
 def _quiet(action: str) -> None:
@@ -51,6 +47,12 @@ class Adapters:
                 fsync=fsync,
                 trace=trace,
             )
+        if settings.kind == "url" and settings.engine == "mysql":
+            from ..adapters.database.mysql.connection import from_parameters
+            from ..adapters.local.mysql_dump import MysqlSnapshots
+
+            connection = from_parameters(settings.parameters)
+            return MysqlSnapshots(folder, environment=environment, connection=connection, fsync=fsync, trace=trace)
         if settings.kind == "url":
             from ..adapters.local.dump import DumpSnapshots
 
@@ -59,13 +61,17 @@ class Adapters:
                 folder, environment=environment, url=url, schema=settings.schema, fsync=fsync, trace=trace
             )
         raise StateError(
-            f"{environment} is an Aurora cluster; this version deploys to local servers and to PostgreSQL by url",
+            f"{environment} is an Aurora cluster; this version deploys to local servers and to databases by url",
             state="nothing was done",
-            hint='set target = "local" or url = "postgresql://..." for this environment',
+            hint='set target = "local" or url = "..." for this environment',
         )
 
-    def database(self, connection: Connection, environment: str) -> PostgresDatabase:
+    def database(self, connection: Connection, environment: str) -> Database:
         """The ledger, the lock and the version table."""
+        if connection.engine == "mysql":
+            from ..adapters.database.mysql.database import MysqlDatabase
+
+            return MysqlDatabase(connection, environment=environment)
         from ..adapters.database.postgresql.database import PostgresDatabase
 
         return PostgresDatabase(connection, environment=environment)

@@ -14,17 +14,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from .. import __version__
 from ..core.errors import ConfigError, InputError
 from ..core.model import Changeset, State
 from ..core.settings import Environment, Settings, read_settings
-from ..ports import Connection, ControlPlane, History, Ui
+from ..ports import Connection, ControlPlane, Database, History, Ui
 from .compose import Adapters
-
-if TYPE_CHECKING:
-    from ..adapters.database.postgresql.database import PostgresDatabase
 
 CONFIG = "hgaurora.toml"
 T = TypeVar("T")
@@ -67,13 +64,13 @@ class Target:
         return self.context.adapters.control(self.folder, self.name, self.settings)
 
     @cached_property
-    def database(self) -> PostgresDatabase:
+    def database(self) -> Database:
         """The ledger, the lock and the version table."""
         return self.context.adapters.database(self.control.connection(), self.name)
 
     def connection(self) -> Connection:
-        """How the child reaches the database. It has no home and no environment, so a password that libpq finds for
-        this process (its password file, ``PGPASSWORD``) is handed on when the child asks."""
+        """How the child reaches the database. It has no home and no environment, so a password that is found for this
+        process (a password file, ``PGPASSWORD``, ``MYSQL_PWD``) is handed on when the child asks."""
         found = self.control.connection()
         ask = found.password if found.password() is not None else self.database.password
 
@@ -84,7 +81,7 @@ class Target:
 
         return replace(found, password=password)
 
-    def reconnected(self) -> PostgresDatabase:
+    def reconnected(self) -> Database:
         """A new connection: after a restore another server answers to the name."""
         self.close()
         self.__dict__.pop("database", None)
@@ -105,11 +102,22 @@ class Target:
         reading, self._reading = self._reading, None
         return reading.result() if reading else self._read()
 
+    @property
+    def version_table(self) -> str:
+        """Alembic's version table with its schema, on MySQL with its database; without quotation marks."""
+        mysql = self.settings.engine == "mysql"
+        return f"{self.settings.parameters['dbname'] if mysql else self.settings.schema}.alembic_version"
+
+    @property
+    def quote(self) -> str:
+        """The engine's quotation mark for names."""
+        return "`" if self.settings.engine == "mysql" else '"'
+
     def where(self) -> str:
         """What the environment is, in words, without connecting."""
         if self.settings.kind == "local":
             return "local PostgreSQL"
-        return f"PostgreSQL at {self.settings.url}"
+        return f"{'MySQL' if self.settings.engine == 'mysql' else 'PostgreSQL'} at {self.settings.url}"
 
     def close(self) -> None:
         """Close what was opened."""

@@ -57,7 +57,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
             hint=f"{context.ui.front}status {target.name} shows where it is",
         )
     state = target.state()
-    check_state(state, f"{target.settings.schema}.alembic_version", target.name)
+    check_state(state, target.version_table, target.name, quote=target.quote)
     if state.ledger is None:
         raise StateError(
             f"nothing was ever deployed to {target.name}",

@@ -13,11 +13,12 @@ from .model import State
 _NOTHING = "this run changed nothing"
 
 
-def check_state(state: State, version_table: str, environment: str | None = None) -> None:
+def check_state(state: State, version_table: str, environment: str | None = None, *, quote: str = '"') -> None:
     """Stop where version table and ledger disagree, or where the ledger is not this environment's.
 
-    :param version_table: with its schema, such as ``public.alembic_version``.
+    :param version_table: with its schema (on MySQL its database), such as ``public.alembic_version``.
     :param environment: the name that the ledger has to have; None: any.
+    :param quote: the engine's quotation mark for names, for the hint.
     :raises StateError: the hint holds the SQL that sets the version table back.
     """
     name = environment or state.environment or "this database"
@@ -44,7 +45,7 @@ def check_state(state: State, version_table: str, environment: str | None = None
         raise StateError(
             f"{name}: {version_table} {found}, the ledger says {_said(state.recorded)}{by}",
             state=f"the schema is that of {_said(state.recorded)}, the table was edited by hand; {_NOTHING}",
-            hint="set it back: " + " ".join(_set_back(version_table, state.versions, state.recorded)),
+            hint="set it back: " + " ".join(_set_back(version_table, state.versions, state.recorded, quote)),
             data={"versions": list(state.versions or ()), "recorded": list(state.recorded), "table": version_table},
         )
 
@@ -53,12 +54,12 @@ def _said(versions: Sequence[str]) -> str:
     return ", ".join(sorted(versions)) or "no revision"
 
 
-def _set_back(table: str, found: Sequence[str] | None, wanted: Sequence[str]) -> list[str]:
+def _set_back(table: str, found: Sequence[str] | None, wanted: Sequence[str], quote: str) -> list[str]:
     """The statements, each ended by a semicolon, that make the version table what the ledger recorded."""
-    name = ".".join(_identifier(part) for part in table.split("."))
+    name = ".".join(_identifier(part, quote) for part in table.split("."))
     if found is None:
         create = f"CREATE TABLE {name} (version_num varchar(32) NOT NULL"
-        primary = f"CONSTRAINT {_identifier(table.rpartition('.')[2] + '_pkc')} PRIMARY KEY (version_num))"
+        primary = f"CONSTRAINT {_identifier(table.rpartition('.')[2] + '_pkc', quote)} PRIMARY KEY (version_num))"
         return [f"{create}, {primary};", *_inserts(name, wanted)]
     extra, missing = sorted(set(found) - set(wanted)), sorted(set(wanted) - set(found))
     if len(extra) == len(missing) == 1 and len(found) == len(wanted):
@@ -79,5 +80,5 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _identifier(text: str) -> str:
-    return text if re.fullmatch(r"[a-z_][a-z0-9_]*", text) else '"' + text.replace('"', '""') + '"'
+def _identifier(text: str, quote: str) -> str:
+    return text if re.fullmatch(r"[a-z_][a-z0-9_]*", text) else quote + text.replace(quote, quote * 2) + quote

@@ -218,3 +218,10 @@ def test_other_disagreements() -> None:
         check_state(State(read=NOW, versions=("a",)), TABLE)
     with pytest.raises(StateError, match="holds the ledger of dev"):
         check_state(state_of(ran()), TABLE, "prod")
+
+
+def test_the_hint_speaks_the_engines_sql() -> None:
+    with pytest.raises(StateError) as caught:
+        check_state(replace(state_of(ran()), versions=("x",), recorded=("c",)), "my shop.alembic_version", quote="`")
+    assert caught.value.hint is not None
+    assert "UPDATE `my shop`.alembic_version SET version_num = 'c' WHERE" in caught.value.hint

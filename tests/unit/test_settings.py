@@ -111,13 +111,16 @@ BAD: dict[str, list[str]] = {
     "alembic-options": ['{ a = "postgresql://u:pw@h/d" }'],
     "target": ['"remote"', '"Local"', '""'],
     "url": [
-        '"postgresql://u:secret@host/shop"', '"postgresql://host"', '"postgresql://host/"', '"mysql://host/shop"',
+        '"postgresql://u:secret@host/shop"', '"postgresql://host"', '"postgresql://host/"', '"mysql+pymysql://host/shop"',
         '"postgres://host/shop"', '"postgresql+psycopg://host/shop"', '"host/shop"', '"postgresql://host:x/shop"',
         '"postgresql://host:99999/shop"', '"postgresql://[host/shop"', '"postgresql://a,b/shop"',
         '"postgresql://host/shop?password=secret"', '"postgresql://host/shop?options=-c"', '"postgresql://host/a/b"',
         '"postgresql://host/shop?sslmode=a&sslmode=b"', '"postgresql://host/shop?host=/tmp"', '"postgresql://h/%0a"',
         '"postgresql:///%00"', '"postgresql://host/shop?x"', '"postgresql://host/shop#x"', '"postgresql:shop"', '""',
-        '"postgresql://host/shop?passfile=x"',
+        '"postgresql://host/shop?passfile=x"', '"mysql://u:secret@host/shop"', '"mysql://host"',
+        '"mysql://host/shop?sslmode=verify-full"', '"mysql://host/shop?ssl-mode=sometimes"',
+        '"mariadb://host/shop?socket=/run/my.sock"', '"mysql://host/shop?connect-timeout=soon"', '"oracle://host/shop"',
+        '"mysql://host/shop?password=secret"', '"maria://host/shop"',
     ],
     "cluster": ['"a b"', '"-a"', '""', f'"{"a" * 64}"'],
     "region": ['"Frankfurt"', '"eu-west"', '""'],
@@ -252,6 +255,9 @@ CLUSTER = tuple(LEAST["cluster"])
          "environments.b.cluster (line 2)"),
         (environment("b", 'url = "postgresql://localhost/d"') + environment("a", 'url = "postgresql://127.0.0.1:5432/d"'),
          4, "a.url", "environments.b.url (line 2)"),
+        (environment("b", 'url = "mysql://localhost/d"') + environment("a", 'url = "mariadb://127.0.0.1:3306/d"'),
+         4, "a.url", "environments.b.url (line 2)"),
+        (environment("a", 'url = "mysql://localhost/d"', 'schema = "public"'), 3, "a.schema", "url (line 2)"),
         (environment("b", LOCAL, "port = 5433") + environment("a", LOCAL, "port = 5433"), 6, "a.port",
          "environments.b.port (line 3)"),
         (environment("a", LOCAL, 'after = ["b"]') + environment("b", LOCAL, 'after = ["c"]')
@@ -339,10 +345,29 @@ def test_same_names_in_two_accounts_are_two_clusters() -> None:
         ("postgresql://ana%40x@[::1]:5433/my%20shop?sslmode=verify-full",
          {"host": "::1", "port": "5433", "user": "ana@x", "dbname": "my shop", "sslmode": "verify-full"}),
         ("postgresql:///shop?host=/run/postgresql", {"host": "/run/postgresql", "dbname": "shop"}),
+        ("mysql://ana@[::1]:3307/my%20shop?ssl-mode=verify-full&ssl-ca=/ca.pem",
+         {"host": "::1", "port": "3307", "user": "ana", "dbname": "my shop", "ssl-mode": "verify-full",
+          "ssl-ca": "/ca.pem"}),
+        ("mariadb:///shop?socket=/run/my.sock", {"socket": "/run/my.sock", "dbname": "shop"}),
     ],
 )  # fmt: skip
 def test_url_parameters(url: str, parameters: dict[str, str]) -> None:
     assert read_settings(environment("a", f'url = "{url}"')).environments["a"].parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("line", "engine"),
+    [(LOCAL, "postgresql"), ('url = "postgresql://h/d"', "postgresql"), ('url = "mysql://h/d"', "mysql"),
+     ('url = "mariadb://h/d"', "mysql")],
+)  # fmt: skip
+def test_engine(line: str, engine: str) -> None:
+    assert read_settings(environment("a", line)).environments["a"].engine == engine
+
+
+def test_one_port_may_be_two_databases_of_two_engines() -> None:
+    urls = ["postgresql://h:3306/d", "mysql://h/d", "mysql:///d?socket=/a", "mysql:///d?socket=/b"]
+    text = "".join(environment(f"e{n}x", f'url = "{url}"') for n, url in enumerate(urls))
+    assert len(read_settings(text).environments) == 4
 
 
 def test_user_beside_url() -> None:

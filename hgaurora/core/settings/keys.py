@@ -162,8 +162,8 @@ KEYS: tuple[Key, ...] = (
         '"postgresql://host/shop"',
         words="a url",
         kinds=("url",),
-        allowed="postgresql://[user@]host[:port]/database, without a password",
-        doc="any PostgreSQL database",
+        allowed="postgresql:// or mysql:// [user@]host[:port]/database, without a password",
+        doc="any PostgreSQL, MySQL or MariaDB database (mariadb:// is mysql://)",
     ),
     _environment(
         "cluster",
@@ -211,7 +211,7 @@ KEYS: tuple[Key, ...] = (
         default="public",
         shown='"public"',
         allowed="letters, digits, _ and $, at most 63",
-        doc="where unqualified names go, and the version table",
+        doc="where unqualified names go, and the version table; on MySQL a database has no schemas",
     ),
     _environment(
         "user",

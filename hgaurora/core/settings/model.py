@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ..errors import ConfigError, InputError
 from ..toml_lines import Path, line_of
 from ..window import Window
-from .values import near, shown, url_parameters
+from .values import engine, near, shown, url_parameters
 
 #: said of every error here: settings are read before anything is done
 UNCHANGED = "nothing was done"
@@ -73,8 +73,13 @@ class Environment:
         return self.cluster is not None
 
     @property
+    def engine(self) -> str:
+        """``postgresql`` or ``mysql`` (MariaDB too)."""
+        return engine(self.url) if self.url else "postgresql"
+
+    @property
     def parameters(self) -> dict[str, str]:
-        """libpq keywords of a ``url`` (``host``, ``port``, ``dbname``, ``user``, options); empty without one."""
+        """Keywords of a ``url`` (``host``, ``port``, ``dbname``, ``user``, options); empty without one."""
         found = url_parameters(self.url) if self.url else {}
         return found | ({"user": self.user} if found and self.user else {})
 

@@ -88,6 +88,13 @@ def within(environment: Environment, project: ProjectSettings | None, where: Whe
 
     if environment.user and "user" in environment.parameters and "@" in (environment.url or ""):
         yield where.problem(key("user"), "does not go with the user in {other}", "keep one", other=key("url"))
+    if environment.engine == "mysql" and where.given("environments", environment.name, "schema"):
+        yield where.problem(
+            key("schema"),
+            "does not go with {other}: a MySQL database has no schemas",
+            "remove it; unqualified names go into the database that the url names",
+            other=key("url"),
+        )
     if where.given("environments", environment.name, "soak") and not environment.after:
         yield where.problem(
             key("soak"), "is given without after", 'add after = ["..."], the environments it counts from'
@@ -134,7 +141,8 @@ def _database(environment: Environment) -> tuple[str, ...] | None:
         known = environment.parameters
         host = known.get("host", "").lower()
         host = "localhost" if host in ("", "127.0.0.1", "::1") else host
-        return "url", host, known.get("port", "5432"), known["dbname"]
+        usual = {"postgresql": "5432", "mysql": "3306"}[environment.engine]
+        return "url", environment.engine, host, known.get("socket") or known.get("port", usual), known["dbname"]
     if environment.kind == "cluster":
         return "cluster", environment.region or "", (environment.cluster or "").lower(), environment.database or ""
     return ("port", str(environment.port)) if environment.port else None

@@ -221,51 +221,87 @@ def window(value: object) -> Window:
         raise Invalid(str(error), error.hint) from None
 
 
-#: what may stand behind ``?`` in a url: libpq's words that say how to reach the server, none that holds a secret
-URL_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslcrl", "channel_binding", "connect_timeout", "host")
+#: what may stand behind ``?`` in a url, by engine: words that say how to reach the server, none that holds a secret.
+#: PostgreSQL's are libpq's
+URL_OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "postgresql": (
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslkey",
+        "sslcrl",
+        "channel_binding",
+        "connect_timeout",
+        "host",
+    ),
+    "mysql": ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key", "connect-timeout", "socket"),
+}
+#: how much of TLS a MySQL url asks for
+SSL_MODES = ("disabled", "required", "verify-ca", "verify-full")
+_SCHEMES = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
+_PASSWORDS = {
+    "postgresql": "it comes from PGPASSWORD or ~/.pgpass when the tool runs",
+    "mysql": "it comes from ~/.my.cnf or MYSQL_PWD when the tool runs",
+}
+
+
+def engine(url: str) -> str:
+    """Whose url it is: ``postgresql`` or ``mysql`` (MariaDB too)."""
+    return _SCHEMES.get(url.partition(":")[0], "postgresql")
 
 
 def url(value: object) -> str:
-    """``postgresql://[user@]host[:port]/database[?option=value]``, without a password."""
+    """``postgresql://[user@]host[:port]/database[?option=value]``, or with ``mysql://`` or ``mariadb://``; without a
+    password."""
     found = str(text()(value))
-    form = 'such as "postgresql://host/shop"'
+    form = 'such as "postgresql://host/shop" or "mysql://host/shop"'
     try:
         parts = urlsplit(found)
         port, password = parts.port, parts.password
         options = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise Invalid("is no url", form) from None
-    if password is not None or "password" in parts.query.lower() or found.count("@") > 1:
-        raise Invalid(
-            "has a password in it, and secrets do not stand in this file",
-            "leave it out: it comes from PGPASSWORD or ~/.pgpass when the tool runs",
-        )
     scheme = parts.scheme
-    if scheme.startswith(("mysql", "mariadb")):
-        raise Invalid("is a MySQL database, which is not supported yet", "this version deploys to PostgreSQL")
-    if scheme != "postgresql" or not found.startswith("postgresql://"):
-        alike = scheme == "postgres" or scheme.startswith("postgresql+")
-        raise Invalid("does not begin with postgresql://", "write it as postgresql://..." if alike else form)
+    if password is not None or "password" in parts.query.lower() or found.count("@") > 1:
+        hint = f"leave it out: {_PASSWORDS[engine(found)]}"
+        raise Invalid("has a password in it, and secrets do not stand in this file", hint)
+    if scheme not in _SCHEMES or not found.startswith(f"{scheme}://"):
+        alike = (
+            "postgresql" if scheme.startswith("postgres") else "mysql" if scheme.startswith(("mysql", "maria")) else ""
+        )
+        raise Invalid(
+            "does not begin with postgresql://, mysql:// or mariadb://",
+            f"write it as {alike}://..." if alike and scheme not in _SCHEMES else form,
+        )
     if not unquote(parts.path[1:]) or "/" in parts.path[1:]:
         raise Invalid("must name one database after the host", form)
     if "," in parts.netloc or port == 0 or parts.fragment:
         raise Invalid("must name one host, without a list or a #", form)
-    names = [name for name, _ in options]
-    for name in names:
-        if name not in URL_OPTIONS or names.count(name) > 1:
-            raise Invalid(
-                f"has {'two of' if name in URL_OPTIONS else 'an unknown'} option {shown(name)}",
-                f"options are {', '.join(URL_OPTIONS)}",
-            )
+    _check_options(options, engine(found))
     if not unquote(found).isprintable():
         raise Invalid("holds characters that can not be seen", form)
-    if "host" in names and parts.hostname:
+    if parts.hostname and {"host", "socket"} & dict(options).keys():
         raise Invalid("names a host before and behind the ?", form)
     return found
 
 
+def _check_options(options: Sequence[tuple[str, str]], engine: str) -> None:
+    allowed = URL_OPTIONS[engine]
+    names = [name for name, _ in options]
+    for name, one in options:
+        if name not in allowed or names.count(name) > 1:
+            raise Invalid(
+                f"has {'two of' if name in allowed else 'an unknown'} option {shown(name)}",
+                f"options are {', '.join(allowed)}",
+            )
+        if name == "ssl-mode" and one not in SSL_MODES:
+            raise Invalid(f"has ssl-mode {shown(one)}, must be {', '.join(SSL_MODES)}")
+        if name == "connect-timeout" and not re.fullmatch("[1-9][0-9]{0,3}", one):
+            raise Invalid(f"has connect-timeout {shown(one)}, must be 1 to 9999, in seconds")
+
+
 def url_parameters(found: str) -> dict[str, str]:
-    """A url that :func:`url` accepted as libpq keywords: ``host``, ``port``, ``user``, ``dbname`` and its options."""
+    """A url that :func:`url` accepted as keywords: ``host``, ``port``, ``user``, ``dbname`` and its options."""
     parts = urlsplit(found)
     known = {
         "host": unquote(parts.hostname or ""),
