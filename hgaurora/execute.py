@@ -12,13 +12,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
-from .core.errors import MigrationFailed, StateError
+from .core.blocking import Wait, awaited, given_up, held_by, wait_json
+from .core.errors import HgAuroraError, MigrationFailed, StateError
 from .core.graph import heads
 from .core.model import Direction, Snapshot
 from .core.steps import Migrate, Plan, Repeat, Restore, Step, TakeSnapshot
 from .ports import Clock, Connection, ControlPlane, Database, MigrationSession
+
+#: a lock not granted in time: PostgreSQL's SQLSTATE (manual, appendix A), MySQL's and MariaDB's number
+NOT_GRANTED = frozenset({"55P03", 1205})
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,10 @@ def _quiet(_: str, __: int | None) -> None:
     """Progress nobody asked for."""
 
 
+def _nobody(_: Wait | None, __: str, ___: int) -> None:
+    """A wait nobody asked for."""
+
+
 @dataclass
 class Run:
     """The actor of a real run of migrations: a deploy, or a revert by downgrade."""
@@ -87,9 +96,13 @@ class Run:
     clock: Clock
     tags: Mapping[str, str]
     tries: int = 8
-    on_wait: Callable[[str, int], None] = lambda why, attempt: None
+    #: a connection that looks while the child waits; None: nobody looks
+    watch: Callable[[], Database] | None = None
+    engine: str = "postgresql"
+    on_wait: Callable[[Wait | None, str, int], None] = _nobody
     progress: Callable[[str, int | None], None] = _quiet
     _snapshot: str | None = None
+    _watching: Database | None = None
 
     def act(self, step: Step, number: int) -> Done:
         """Run one step to its committed, verified end."""
@@ -114,25 +127,74 @@ class Run:
         self.database.event(self.deployment, "snapshot-available", {"snapshot": ident, "bytes": taken.bytes})
         return taken
 
+    def close(self) -> None:
+        """Close the connection that looked."""
+        if self._watching is not None:
+            self._watching.close()
+            self._watching = None
+
     def _migrate(self, step: Migrate | Repeat, number: int) -> Done:
+        """Try it until it has its locks, or ``tries`` are over: each try is the whole transaction, under the same
+        limit, after a longer wait than the last."""
+        waits: dict[str, Wait] = {}
         for attempt in range(1, self.tries + 1):
+            # the last thing a try was seen to wait for
+            seen: list[Wait | None] = [None]
+            look = partial(self._look, attempt, seen)
             try:
-                result = self.session.run(step, ordinal=number, snapshot=self._snapshot)
+                result = self.session.run(step, ordinal=number, snapshot=self._snapshot, meanwhile=look)
             except MigrationFailed as failed:
-                if not failed.data.get("again") or attempt == self.tries:
+                if not failed.data.get("again"):
                     raise
-                self.on_wait(failed.message, attempt + 1)
+                if seen[0] is not None:
+                    waits[awaited(seen[0])] = seen[0]
+                if attempt == self.tries:
+                    raise self._gave_up(step, failed, list(waits.values())) from failed
+                if seen[0] is None:
+                    self.on_wait(None, failed.message, attempt + 1)
                 self.clock.sleep(min(0.5 * 2**attempt, 15.0) * random.uniform(0.5, 1.0))
             else:
+                if seen[0] is not None:
+                    waits[awaited(seen[0])] = seen[0]
                 note = "; ".join(step.loses) if isinstance(step, Migrate) and step.verb == "down" else step.message
                 if result.replayed:
                     note = f"took up after {result.replayed} of {result.statements} statements, sent by an earlier run"
-                return Done(
-                    what=step.name,
-                    note=note,
-                    data={"statements": result.statements, "replayed": result.replayed},
-                )
+                data: dict[str, object] = {"statements": result.statements, "replayed": result.replayed}
+                if attempt > 1 or waits:
+                    data |= {"tries": attempt, "waits": [wait_json(one) for one in waits.values()]}
+                return Done(what=step.name, note=note, data=data)
         raise AssertionError("the loop returns or raises")
+
+    def _look(self, attempt: int, seen: list[Wait | None]) -> None:
+        """While a migration lasts: who stands in its way, seen from a second connection."""
+        if self.watch is None or self.session.backend is None:
+            return
+        try:
+            if self._watching is None:
+                self._watching = self.watch()
+            found = self._watching.blockers(self.session.backend)
+        except HgAuroraError as error:
+            # the migration goes on without; what is missing is said once
+            self.on_wait(None, f"who holds a lock is not known: {error.message}", attempt)
+            self.watch = None
+            return
+        if found is not None:
+            seen[0] = found
+            self.on_wait(found, "", attempt)
+
+    def _gave_up(self, step: Migrate | Repeat, failed: MigrationFailed, waits: list[Wait]) -> MigrationFailed:
+        """The error of the last try; one that was a wait for a lock says for which and who held it."""
+        half = failed.data.get("half")
+        last = waits[-1] if waits else None
+        data = {**failed.data, "tries": self.tries, "waits": [wait_json(one) for one in waits]}
+        if data.get("sqlstate") not in NOT_GRANTED and data.get("errno") not in NOT_GRANTED:
+            return MigrationFailed(failed.message, state=failed.state, hint=failed.hint, data=data)
+        return MigrationFailed(
+            given_up(step.name, last, self.tries, half if isinstance(half, int) else 0),
+            state=failed.state,
+            hint=held_by(last, engine=self.engine),
+            data=data,
+        )
 
 
 def snapshot_id(database: Database, deployment: str, before: str | None) -> tuple[str, bool]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from .core.blocking import Obstacles, Wait
 from .core.model import (
     Applied,
     Changeset,
@@ -216,6 +217,13 @@ class Database(Protocol):
     def holder(self) -> LockHolder | None:
         """Who holds the lock, or None."""
 
+    def blockers(self, pid: int) -> Wait | None:
+        """What a server session waits for and who holds it; None: it waits for no lock. Asked on a connection of its
+        own while that session waits."""
+
+    def obstacles(self, older: float) -> Obstacles:
+        """Who holds locks on tables for more than ``older`` seconds, or dumps them; indexes that were left invalid."""
+
     def acquire(self) -> bool:
         """Take the lock on this connection, without waiting; False where it is held. For restores."""
 
@@ -276,9 +284,22 @@ class MigrationSession(Protocol):
     def begin(self, *, deployment: str, epoch: str) -> None:
         """Tell the child which deployment and epoch its ledger rows belong to."""
 
-    def run(self, step: Migrate | Repeat, *, ordinal: int, snapshot: str | None) -> StepResult:
+    @property
+    def backend(self) -> int | None:
+        """The server's number of the session that runs the DDL; None: not asked yet."""
+
+    def run(
+        self,
+        step: Migrate | Repeat,
+        *,
+        ordinal: int,
+        snapshot: str | None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> StepResult:
         """Run one migration and commit it with its ledger rows.
 
+        :param meanwhile: called again and again while it lasts, first after half a second or before a wait for a lock
+            is over, on the thread that waits.
         :raises MigrationFailed: it raised, or broke a rule; ``data['sqlstate']`` where the server said one,
             and ``data['again']`` where the step had no effect but what its journal holds, and may be run again.
         :raises Interrupted: the child died; what was committed is known only from the ledger.

@@ -277,6 +277,12 @@ def with_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path="/" + quote(name, safe="")))
 
 
+def with_user(url: str, user: str, password: str) -> str:
+    """The same URL as another user's."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"))
+
+
 @contextmanager
 def fresh_database(server: str, *, prefix: str = "hgaurora_test") -> Iterator[str]:
     """A new empty database's URL; dropped afterwards with whoever is still in it."""

@@ -76,6 +76,10 @@ class Adapters:
 
         return PostgresDatabase(connection, environment=environment)
 
+    def watch(self, connection: Connection, environment: str) -> PostgresDatabase:
+        """A second connection, that looks while the child waits."""
+        return Adapters.database(self, connection, environment)
+
     def migrator(self) -> Migrator:
         """Starts migration children."""
         from ..adapters.migrations.process import ChildMigrator

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import render
+from ..core.blocking import OLD, Obstacles, obstacle_lines, obstacles_json
 from ..core.errors import HgAuroraError, InputError, Interrupted, LockHeld, PolicyError
 from ..core.graph import heads
 from ..core.model import Finding, Kind, Outcome, Script
@@ -290,7 +291,8 @@ def run_migrations(
         supersede=supersede,
     )
     session.begin(deployment=deployment.id, epoch=epoch)
-    report = StepReport(context, plan)
+    report = StepReport(context, plan, lock_timeout=target.settings.lock_timeout)
+    found = _preflight(context, target)
     actor = Run(
         plan=plan,
         deployment=deployment.id,
@@ -300,6 +302,8 @@ def run_migrations(
         clock=context.clock,
         tags=tags(context, target, plan, deployment.id),
         tries=target.settings.lock_tries,
+        watch=lambda: context.adapters.watch(target.database.connection, target.name),
+        engine=target.database.connection.engine,
         on_wait=report.waiting,
         progress=report.going,
     )
@@ -308,14 +312,26 @@ def run_migrations(
         verify(plan, target.database)
     except HgAuroraError as error:
         report.over()
+        error.data.setdefault("obstacles", obstacles_json(found))
         _failed(context, target, plan, deployment.id, epoch, error)
         raise
+    finally:
+        actor.close()
     report.over()
     target.database.finish(
         deployment.id, epoch=epoch, ok=True, heads_after=plan.heads_after, target=plan.target, error=None
     )
     deliver(context, target)
-    return finished(context, target, plan, deployment.id, report, started)
+    return finished(context, target, plan, deployment.id, report, started) | {"obstacles": obstacles_json(found)}
+
+
+def _preflight(context: Context, target: Target) -> Obstacles:
+    """Who stands in the way before anything is waited for; under the lock, before the first snapshot. Notes only: a
+    transaction may end before its table is needed."""
+    found = target.database.obstacles(OLD)
+    for line in obstacle_lines(found):
+        context.ui.status(line)
+    return found
 
 
 def tags(context: Context, target: Target, plan: Plan, deployment: str) -> dict[str, str]:

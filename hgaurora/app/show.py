@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import render
+from ..core.blocking import OLD, InvalidIndex, invalid_json, invalid_lines
 from ..core.errors import HgAuroraError, InputError, PolicyError, StateError
 from ..core.graph import heads
 from ..core.model import Deployment, Direction, Kind, Outcome, State
@@ -163,7 +164,12 @@ def _one(context: Context, target: Target, seen: Assessment | Unplanned | Restor
         lines.append(f"({context.ui.front}deploy {target.name} -n shows the plan)")
     if state.undelivered:
         lines.append(f"  journal  {render.count(state.undelivered, 'event')} not yet delivered")
-    return lines
+    return lines + [f"  note     {line}" for line in invalid_lines(_invalid(target))]
+
+
+def _invalid(target: Target) -> tuple[InvalidIndex, ...]:
+    """Indexes that were left invalid; a local environment that was never made has none."""
+    return target.database.obstacles(OLD).invalid if target.control.exists() else ()
 
 
 def _about(target: Target, message: str) -> str:
@@ -207,6 +213,7 @@ def _open(context: Context, target: Target, seen: Assessment | Unplanned, deploy
     done = target.database.steps([deployment.id])
     names = ", ".join(step.path.rsplit("/", 1)[-1].removesuffix(".py") for step in done)
     lines.append(f"  done    {names or 'no migration'}")
+    lines += [f"  note    {line}" for line in invalid_lines(_invalid(target))]
     if running:
         lines.append(f"({front}status --follow {deployment.id})")
         return lines
@@ -252,6 +259,7 @@ def _status_json(target: Target, seen: Seen) -> dict[str, Any]:
         "failed": state.last.id if state.last and _failed(state) else None,
         "problem": seen.why.message if isinstance(seen, Unplanned) else None,
         "journal_waiting": state.undelivered,
+        "invalid_indexes": invalid_json(_invalid(target)),
         "read": render.iso(state.read),
     }
 

@@ -64,6 +64,8 @@ format = %(levelname)-5.5s [%(name)s] %(message)s
 #: seconds for an idle child to end by itself, and for the server to notice a dead client
 POLITE = 5.0
 SERVER = 15.0
+#: seconds between two looks at a migration that lasts
+LOOK = 0.5
 
 OnEvent = Callable[[Mapping[str, object]], None]
 
@@ -222,9 +224,17 @@ class ChildSession:
         """Tell the child which deployment and epoch its ledger rows belong to."""
         self._ask({"do": "begin", "deployment": deployment, "epoch": epoch}, "begun")
 
-    def run(self, step: Migrate | Repeat, *, ordinal: int, snapshot: str | None) -> StepResult:
+    def run(
+        self,
+        step: Migrate | Repeat,
+        *,
+        ordinal: int,
+        snapshot: str | None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> StepResult:
         """Run one migration and commit it with its ledger rows.
 
+        :param meanwhile: called while it lasts, each :data:`LOOK` seconds or sooner.
         :raises MigrationFailed: it raised, or broke a rule; ``data`` has ``what``, and ``sqlstate``, ``statement``,
             ``file``, ``line`` where they are known. After it the session can run the step again.
         :raises Interrupted: the child or its connection died; what was committed is known only from the ledger.
@@ -235,7 +245,7 @@ class ChildSession:
         request = {"do": "run", "step": payload, "recorded": recorded, "versions": step.versions}
         if isinstance(step, Repeat):
             request["sql"] = step.sql
-        answer = self._ask(request, "done", step=step, limit=self._job.wall_clock)
+        answer = self._ask(request, "done", step=step, limit=self._job.wall_clock, meanwhile=meanwhile)
         return StepResult(
             seconds=time.monotonic() - started,
             versions=tuple(answer["versions"]),
@@ -321,15 +331,37 @@ class ChildSession:
         except OSError as error:
             raise self._died() from error
 
+    def _answer(self, limit: float, meanwhile: Callable[[], None] | None) -> dict[str, Any]:
+        """The next answer. ``queue.Empty`` after ``limit`` seconds (0: never)."""
+        if meanwhile is None:
+            return self._answers.get(timeout=limit or None)
+        deadline = time.monotonic() + limit if limit else float("inf")
+        # the end of a short lock-timeout must not come before the first look
+        every = min(LOOK, 0.6 * self._job.lock_timeout)
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return self._answers.get(timeout=max(0.0, min(every, left)))
+            except queue.Empty:
+                if left <= every:
+                    raise
+                meanwhile()
+
     def _ask(
-        self, request: Mapping[str, object], wanted: str, *, step: Migrate | Repeat | None = None, limit: float = 0.0
+        self,
+        request: Mapping[str, object],
+        wanted: str,
+        *,
+        step: Migrate | Repeat | None = None,
+        limit: float = 0.0,
+        meanwhile: Callable[[], None] | None = None,
     ) -> dict[str, Any]:
         if self._closed:
             raise self._died()
         self._busy = True
         try:
             self._send(request)
-            answer = self._answers.get(timeout=limit or None)
+            answer = self._answer(limit, meanwhile)
         except queue.Empty:
             self.close()
             raise MigrationFailed(
@@ -446,7 +478,7 @@ class ChildSession:
             if half
             else "its transaction was rolled back",
             hint=hint,
-            data={**data, "revision": step.revision if step else None},
+            data={**data, "half": half, "revision": step.revision if step else None},
         )
 
 

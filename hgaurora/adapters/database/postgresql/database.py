@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ....core.blocking import Obstacles, Wait
 from ....core.errors import DriftError, SecurityError, StateError
 from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Repeated, Script, State, StepRow
 from ....core.repeatable import Repeatable
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
 from .. import ledger
-from . import compose, ledger_sql, schema_store
+from . import blocking, compose, ledger_sql, schema_store
 from .connection import opened, translated, where
 
 if TYPE_CHECKING:
@@ -450,6 +451,17 @@ class PostgresDatabase:
         return LockHolder(
             pid=rows[0]["pid"], application=rows[0]["application_name"] or "", since=rows[0]["backend_start"]
         )
+
+    def blockers(self, pid: int) -> Wait | None:
+        """What a session waits for and who holds it; None: it waits for no lock."""
+        with self._reading() as cursor:
+            values = {"pid": pid, "schema": self.connection.schema}
+            return blocking.wait(cursor.execute(blocking.BLOCKERS, values).fetchall())
+
+    def obstacles(self, older: float) -> Obstacles:
+        """Who holds locks on tables for more than ``older`` seconds, or dumps them; indexes that were left invalid."""
+        values = {"older": older, "schema": self.connection.schema}
+        return blocking.obstacles(self._one(blocking.OBSTACLES, values))
 
     def password(self) -> str | None:
         """The password this connection was opened with, wherever libpq found it; None: it took none."""

@@ -16,8 +16,9 @@ from sqlalchemy.engine import URL
 
 from .guard import Guard, GuardedConnection, GuardedCursor
 
-#: a lock not granted in time, and a deadlock: the whole transaction may be tried again (PostgreSQL manual, appendix A)
-TRY_AGAIN = frozenset({"55P03", "40P01"})
+#: a lock not granted in time, a deadlock, and a transaction that another one stood in the way of: the whole
+#: transaction may be tried again (PostgreSQL manual, appendix A and 13.5)
+TRY_AGAIN = frozenset({"55P03", "40P01", "40001"})
 
 _PLACE = ("host", "port", "dbname", "user")
 _SET = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::json) s"

@@ -1,0 +1,326 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A long reader in front of the DDL and twenty readers behind it: nobody waits longer than ``lock-timeout`` and a bit.
+
+``python -m tests.flows.test_blocking`` prints the figures. The readers' waits are measured by themselves, from before
+their statement to its answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from hgaurora.adapters.database.postgresql.database import PostgresDatabase
+from hgaurora.adapters.database.postgresql.maintenance import from_url
+from tests import engines
+from tests.world import Repo, command, environ, migration, query, server_for_command, settings, sql
+
+#: seconds
+LOCK_TIMEOUT = 0.7
+#: what a reader may wait beyond it, by the promise
+MORE = 0.5
+READERS = 20
+
+
+def shop(folder: Path, url: str, *, extra: str = "", body: str = "ALTER TABLE orders ADD gross numeric") -> Repo:
+    """A table with rows, made by hand, and a migration that wants all of it."""
+    query(url, "CREATE TABLE orders (id int PRIMARY KEY); INSERT INTO orders SELECT generate_series(1, 1000)")
+    repo = Repo(folder)
+    lines = f'snapshot = "none"\nlock-timeout = "{round(LOCK_TIMEOUT * 1000)}ms"\n{extra}'
+    text = body if body.startswith("with") else sql(body)
+    files = {
+        "hgaurora.toml": settings({"dev": url}, extra={"dev": lines}),
+        "migrations/versions/0007_order_gross.py": migration("0007", None, text),
+    }
+    repo.commit(dict(files), "gross beside net")
+    repo.close()
+    return repo
+
+
+@contextmanager
+def running(repo: Repo, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A command of ours, going on beside the test."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hgaurora", "-R", str(repo.root), *arguments],
+        env=environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+    """Wait for a condition outside, which nothing tells of."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"never came: {what}"
+        time.sleep(0.01)
+
+
+@dataclass
+class Readers:
+    """Clients that read the table again and again, each on its connection; the longest answer is kept."""
+
+    url: str
+    count: int = READERS
+    longest: float = 0.0
+    reads: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _errors: list[BaseException] = field(default_factory=list)
+
+    def __enter__(self) -> Readers:
+        self._threads = [threading.Thread(target=self._read) for _ in range(self.count)]
+        for one in self._threads:
+            one.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for one in self._threads:
+            one.join()
+        assert self._errors == []
+
+    def _read(self) -> None:
+        try:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                while not self._stop.is_set():
+                    begun = time.monotonic()
+                    connection.execute("SELECT id FROM orders WHERE id = 7")
+                    took = time.monotonic() - begun
+                    with self._lock:
+                        self.longest, self.reads = max(self.longest, took), self.reads + 1
+                    self._stop.wait(0.01)  # a client that reads about 100 times a second
+        except BaseException as error:
+            self._errors.append(error)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What came of one round."""
+
+    longest: float
+    reads: int
+    tries: int
+    out: str
+    err: str
+    code: int
+
+
+def round_of(folder: Path, url: str, *, extra: str = "", tries: int = 3) -> Seen:
+    """A reader stands in front until the DDL was tried ``tries`` times; then it leaves, and the deploy goes through."""
+    repo = shop(folder, url, extra=extra)
+    with psycopg.connect(url, application_name="report") as reader, Readers(url) as readers:
+        reader.execute("SELECT count(*) FROM orders")
+        until(lambda: readers.reads > READERS, "readers")
+        with running(repo, "deploy", "dev", "--json") as process:
+            seen: set[Any] = set()
+
+            def tried() -> bool:
+                rows = query(
+                    url, "SELECT query_start FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ '^ALTER'"
+                )
+                seen.update(rows)
+                return len(seen) >= tries or process.poll() is not None
+
+            until(tried, f"{tries} tries")
+            reader.rollback()
+            out, err = process.communicate(timeout=60)
+    return Seen(readers.longest, readers.reads, len(seen), out, err, process.returncode)
+
+
+def test_nobody_waits_long_and_the_deploy_comes_through(tmp_path: Path, pg_database: str) -> None:
+    """Issue 3, item 5; B7."""
+    seen = round_of(tmp_path / "shop", pg_database)
+    assert seen.code == 0, seen.err
+    assert seen.longest <= LOCK_TIMEOUT + MORE
+    # it was in the way: somebody behind the DDL did wait
+    assert seen.longest > LOCK_TIMEOUT / 2
+    (found,) = json.loads(seen.out)
+    (step,) = found["steps"]
+    assert step["tries"] >= 3
+    (wait,) = step["waits"]
+    assert (wait["relation"], wait["kind"]) == ("orders", "table")
+    assert wait["holders"][0]["application"] == "report"
+    assert "    waiting   orders is held by pid " in seen.err
+    assert "(report, " in seen.err
+    assert query(pg_database, "SELECT count(*) FROM information_schema.columns WHERE column_name = 'gross'") == [(1,)]
+
+
+def test_without_a_lock_timeout_readers_wait(tmp_path: Path, pg_database: str) -> None:
+    """The positive control: a script that takes its own timeout away makes them wait as long as the reader stays."""
+    repo = shop(
+        tmp_path / "shop",
+        pg_database,
+        body="SET LOCAL lock_timeout = 0; ALTER TABLE orders ADD gross numeric",
+    )
+    with psycopg.connect(pg_database) as reader, Readers(pg_database) as readers:
+        reader.execute("SELECT count(*) FROM orders")
+        until(lambda: readers.reads > READERS, "readers")
+        with running(repo, "deploy", "dev") as process:
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            until(lambda: query(pg_database, waits) == [(READERS + 1,)], "everybody waits")
+            begun = time.monotonic()
+            until(lambda: time.monotonic() > begun + LOCK_TIMEOUT + MORE, "time")
+            reader.rollback()
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert readers.longest > LOCK_TIMEOUT + MORE
+
+
+def test_it_gives_up_and_says_who(tmp_path: Path, pg_database: str) -> None:
+    repo = shop(tmp_path / "shop", pg_database, extra="lock-tries = 2")
+    with psycopg.connect(pg_database, application_name="report") as reader:
+        reader.execute("SELECT count(*) FROM orders")
+        pid = reader.info.backend_pid
+        ended = command(repo, "deploy", "dev")
+        assert ended.returncode == 60
+        assert "0007_order_gross: no lock on orders in 2 tries; nothing changed" in ended.stderr
+        assert f"SELECT pg_terminate_backend({pid}) ends it" in ended.stderr
+        assert ended.stderr.count("orders is held by") == 1
+        assert all(len(line) <= 80 for line in ended.stderr.splitlines() if "waiting" in line)
+        told = json.loads(command(repo, "deploy", "dev", "--json").stdout)
+    data = told["data"] if isinstance(told, dict) else told[0]["data"]
+    assert (data["tries"], data["sqlstate"]) == (2, "55P03")
+    assert data["waits"][0]["holders"][0]["pid"] == pid
+    assert query(pg_database, "SELECT count(*) FROM information_schema.columns WHERE column_name = 'gross'") == [(0,)]
+
+
+def test_a_dump_is_named_before_anything_runs(tmp_path: Path, pg_database: str) -> None:
+    """However young it is; another young transaction is not worth a word."""
+    repo = shop(tmp_path / "shop", pg_database, body="CREATE TABLE other (id int)")
+    with (
+        psycopg.connect(pg_database, application_name="pg_dump") as dump,
+        psycopg.connect(pg_database, application_name="young") as young,
+    ):
+        for connection in (dump, young):
+            connection.execute("SELECT 1 FROM orders")
+        ended = command(repo, "deploy", "dev", "--json")
+        pid = dump.info.backend_pid
+    assert ended.returncode == 0, ended.stderr
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("note ")]
+    assert line.startswith(f"note pid {pid} (pg_dump, ")
+    assert line.endswith(" holds locks on orders, idle in transaction")
+    (holder,) = json.loads(ended.stdout)[0]["obstacles"]["holders"]
+    assert (holder["pid"], holder["application"], holder["relations"]) == (pid, "pg_dump", ["orders"])
+
+
+def test_an_old_transaction_is_an_obstacle(pg_database: str) -> None:
+    query(pg_database, 'CREATE SCHEMA app; CREATE TABLE orders (id int); CREATE TABLE app."Or ders" (id int)')
+    database = PostgresDatabase(from_url(pg_database), environment="dev")
+    with psycopg.connect(pg_database, application_name="nightly") as old:
+        old.execute('SELECT 1 FROM orders, app."Or ders"')
+        assert database.obstacles(60.0).holders == ()
+        until(lambda: database.obstacles(0.1).holders, "it is old")
+        (holder,) = database.obstacles(0.1).holders
+        old.rollback()
+        assert database.obstacles(0.0).holders == ()
+    database.close()
+    assert (holder.application, holder.state, holder.relations) == (
+        "nightly",
+        "idle in transaction",
+        ('app."Or ders"', "orders"),
+    )
+    assert holder.query == 'SELECT 1 FROM orders, app."Or ders"'
+
+
+def test_what_a_plain_user_may_not_see_is_not_known(pg_database: str, pg_server: str) -> None:
+    query(pg_database, "CREATE TABLE orders (id int)")
+    role = f"plain_{os.getpid()}"
+    query(pg_server, f"CREATE ROLE {role} LOGIN PASSWORD 'x'")
+    try:
+        plain = engines.with_user(pg_database, role, "x")
+        database = PostgresDatabase(from_url(plain), environment="dev")
+        query(pg_database, f"GRANT ALL ON orders TO {role}")
+        with psycopg.connect(pg_database, application_name="secret") as one, psycopg.connect(plain) as two:
+            one.execute("LOCK TABLE orders")
+            waiting = threading.Thread(target=two.execute, args=("SELECT 1 FROM orders",))
+            waiting.start()
+            until(lambda: database.blockers(two.info.backend_pid), "it waits")
+            found, holding = database.blockers(two.info.backend_pid), one.info.backend_pid
+            one.rollback()
+            waiting.join()
+            assert database.blockers(two.info.backend_pid) is None
+        database.close()
+    finally:
+        query(pg_database, f"DROP OWNED BY {role}")
+        query(pg_server, f"DROP ROLE {role}")
+    assert found is not None
+    (holder,) = found.holders
+    assert (found.relation, holder.pid) == ("orders", holding)
+    assert (holder.state, holder.seconds, holder.query) == (None, None, None)
+
+
+def test_a_row_and_a_transaction_are_waited_for_too(pg_database: str) -> None:
+    query(pg_database, "CREATE TABLE orders (id int); INSERT INTO orders VALUES (1)")
+    database = PostgresDatabase(from_url(pg_database), environment="dev")
+    found = []
+    with psycopg.connect(pg_database) as one, psycopg.connect(pg_database, autocommit=True) as two:
+        for text in ("UPDATE orders SET id = 2", "CREATE INDEX CONCURRENTLY i ON orders (id)"):
+            one.execute("UPDATE orders SET id = 1")
+            waiting = threading.Thread(target=two.execute, args=(text,))
+            waiting.start()
+            until(lambda: database.blockers(two.info.backend_pid), "it waits")
+            found.append(database.blockers(two.info.backend_pid))
+            one.commit()
+            waiting.join()
+    database.close()
+    assert [(one.kind, one.relation) for one in found if one] == [("row", "orders"), ("transaction", None)]
+
+
+def test_an_invalid_index_from_elsewhere_is_reported(tmp_path: Path, pg_database: str) -> None:
+    repo = shop(tmp_path / "shop", pg_database, body="CREATE TABLE other (id int)")
+    query(pg_database, "CREATE TABLE twice (n int); INSERT INTO twice VALUES (1), (1)")
+    with pytest.raises(psycopg.errors.UniqueViolation):
+        query(pg_database, "CREATE UNIQUE INDEX CONCURRENTLY twice_n ON twice (n)")
+    said = "index twice_n on twice is invalid (left by an interrupted CREATE INDEX CONCURRENTLY)"
+    assert f"  note     {said}" in command(repo, "status", "dev").stdout
+    ended = command(repo, "deploy", "dev", "--json")
+    assert f"note {said}" in ended.stderr
+    assert json.loads(ended.stdout)[0]["obstacles"]["invalid_indexes"][0]["index"] == "twice_n"
+    assert json.loads(command(repo, "status", "dev", "--json").stdout)[0]["invalid_indexes"][0]["table"] == "twice"
+    query(pg_database, "DROP INDEX twice_n")
+    assert "invalid" not in command(repo, "status", "dev").stdout
+
+
+def main() -> int:
+    """The figures of three rounds, on the same engine as the suite."""
+    bound = LOCK_TIMEOUT + MORE
+    failed = 0
+    with server_for_command() as (server, folder):
+        for number in range(1, 4):
+            with engines.fresh_database(server) as url:
+                seen = round_of(folder / f"shop-{number}", url)
+                (found,) = json.loads(seen.out)
+                print(
+                    f"PostgreSQL, round {number}: {READERS} readers, {seen.reads} reads, the longest took "
+                    f"{seen.longest:.2f} s (bound {bound:.1f} s); deployed in try {found['steps'][0]['tries']}",
+                    flush=True,
+                )
+                failed += seen.code != 0 or seen.longest > bound
+    print(f"{3 - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
