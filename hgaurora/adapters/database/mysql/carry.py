@@ -90,8 +90,7 @@ def rebase(
     cursor.execute(
         fill(
             "UPDATE {db}hgaurora_environment SET epoch = %(epoch)s, node = %(node)s, branch = %(branch)s,"
-            " deployed_by = %(id)s, since = UTC_TIMESTAMP(6), tip_seq = %(tip_seq)s, tip_hash = %(tip_hash)s,"
-            " `database` = DATABASE()"
+            " deployed_by = %(id)s, since = UTC_TIMESTAMP(6), tip_seq = %(tip_seq)s, tip_hash = %(tip_hash)s"
         ),
         {**values, "tip_seq": rows["tip_seq"], "tip_hash": rows["tip_hash"]},
     )

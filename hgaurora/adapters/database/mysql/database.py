@@ -15,16 +15,19 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ....core.errors import DriftError, HgAuroraError, SecurityError, StateError
-from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Script, State, StepRow
+from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Repeated, Script, State, StepRow
+from ....core.repeatable import Repeatable
+from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
 from .. import ledger
-from . import compose, ledger_sql, rows
+from . import compose, ledger_sql, rows, schema_store
 from .connection import LOST, numbered, opened, password, translated, where
 
 if TYPE_CHECKING:
     import pymysql
 
 _NO_SUCH_THREAD = 1094
+_NOW = "SELECT UTC_TIMESTAMP(6) AS `read`"
 
 
 class MysqlDatabase:
@@ -84,18 +87,18 @@ class MysqlDatabase:
         holder = self._holder(held)
         there = {str(next(iter(row.values()))).lower() for row in present}
         versioned = self.connection.version_table.lower() in there
-        texts = list(ledger_sql.STATE) if "hgaurora_environment" in there else ["SELECT UTC_TIMESTAMP(6) AS `read`"]
+        texts = list(ledger_sql.STATE) if "hgaurora_environment" in there else [_NOW]
         found = self._bundle([*texts, *([ledger_sql.VERSIONS] if versioned else [])], one_look=True)
         versions = tuple(sorted(str(row["version_num"]) for row in found.pop())) if versioned else None
         environment = rows.decoded(found[0][0]) if found[0] else None
         if environment is None or "uuid" not in environment:
             # a crash may have left tables without the environment's row: that is no ledger yet
-            read = environment["read"] if environment else rows.decoded(self._bundle(texts_now())[0][0])["read"]
+            read = environment["read"] if environment else rows.decoded(self._bundle([_NOW])[0][0])["read"]
             return State(read=read, versions=versions, lock=holder)
         self._known(environment["ledger_version"])
         _, deployed, half, applied = found
         deployments = [ledger.deployment(rows.decoded(row)) for row in deployed]
-        folded = [ledger.applied(tuple(rows.decoded(row).values())) for row in applied]
+        migrations, repeated = ledger.in_force(tuple(rows.decoded(row).values()) for row in applied)
         return State(
             read=environment["read"],
             ledger=environment["ledger_version"],
@@ -107,7 +110,8 @@ class MysqlDatabase:
             since=environment["since"],
             versions=versions,
             recorded=tuple(environment["versions"]),
-            applied={one.revision: one for one in folded},
+            applied=migrations,
+            repeated=repeated,
             last=max(deployments, key=lambda one: one.number, default=None),
             open=next((one for one in deployments if one.outcome is Outcome.RUNNING), None),
             deployed_by=environment["deployed_by"],
@@ -121,7 +125,7 @@ class MysqlDatabase:
         new: NewDeployment,
         *,
         base_epoch: str | None,
-        scripts: Iterable[Script],
+        scripts: Iterable[Script | Repeatable],
         resume: str | None = None,
         supersede: str | None = None,
     ) -> tuple[Deployment, str]:
@@ -230,11 +234,14 @@ class MysqlDatabase:
         with self._transaction() as cursor:
             return self._append(cursor, deployment, kind, payload)
 
-    def events(self, *, deployment: str | None = None, after: int = 0) -> list[dict[str, object]]:
+    def events(
+        self, *, deployment: str | None = None, after: int = 0, kind: str | None = None
+    ) -> list[dict[str, object]]:
         """Events in order: ``seq``, ``at`` (ISO 8601), ``deployment``, ``kind``, ``payload``, ``hash``, ``carried``."""
         text = "SELECT * FROM {db}hgaurora_event WHERE seq > %(after)s"
         text += " AND deployment = %(deployment)s" if deployment is not None else ""
-        found = self._rows(text + " ORDER BY seq", {"after": after, "deployment": deployment})
+        text += " AND kind = %(kind)s" if kind is not None else ""
+        found = self._rows(text + " ORDER BY seq", {"after": after, "deployment": deployment, "kind": kind})
         return [ledger.event(rows.decoded(row)) for row in found]
 
     def undelivered(self, limit: int = 1000) -> list[dict[str, object]]:
@@ -317,21 +324,76 @@ class MysqlDatabase:
 
         :raises StateError: no such deployment.
         """
+        return self._in_force_as_of(deployment, inclusive=inclusive)[0]
+
+    def repeated_as_of(self, deployment: str, *, inclusive: bool) -> dict[str, Repeated]:
+        """The repeatable files in force then, by path; as :meth:`applied_as_of`."""
+        return self._in_force_as_of(deployment, inclusive=inclusive)[1]
+
+    def _in_force_as_of(self, deployment: str, *, inclusive: bool) -> tuple[dict[str, Applied], dict[str, Repeated]]:
+        which, values = rows.within("id", self._spans(self._point(deployment, inclusive=inclusive)))
+        found = self._rows(ledger_sql.APPLIED.replace("{which}", which), values)
+        return ledger.in_force(tuple(rows.decoded(row).values()) for row in found)
+
+    def _point(self, deployment: str, *, inclusive: bool) -> int:
+        """The event before a deployment's first, or its last.
+
+        :raises StateError: no such deployment.
+        """
         text = "SELECT MIN(seq), MAX(seq) FROM {db}hgaurora_event WHERE deployment = %(id)s AND kind <> 'rebased'"
         first, last = self._one(text, {"id": deployment})
         if first is None:
             raise StateError(f"{self.environment} has no deployment {deployment}", hint="the log lists them")
-        spans = ledger.spans(self._rebases(), last if inclusive else first - 1)
-        which = " OR ".join(f"(id > %(after{n})s AND id <= %(upto{n})s)" for n in range(len(spans)))
-        values = {f"after{n}": span[0] for n, span in enumerate(spans)}
-        values |= {f"upto{n}": span[1] for n, span in enumerate(spans)}
-        found = self._rows(ledger_sql.APPLIED.replace("{which}", which), values)
-        return {one.revision: one for one in (ledger.applied(tuple(rows.decoded(row).values())) for row in found)}
+        return int(last if inclusive else first - 1)
 
-    def _rebases(self) -> list[tuple[int, int]]:
-        """(event, event of the snapshot it went back to) of each restore."""
-        found = self._rows("SELECT * FROM {db}hgaurora_event WHERE kind = 'rebased'")
-        return [(row["seq"], int(rows.payload(row)["snapshot"]["seq"])) for row in found]
+    def _spans(self, upto: int) -> list[tuple[int, int]]:
+        found = self._rows("SELECT seq, payload FROM {db}hgaurora_event WHERE kind = 'rebased'")
+        return ledger.spans([(row["seq"], int(rows.payload(row)["snapshot"]["seq"])) for row in found], upto)
+
+    def recorded(self) -> Recorded | None:
+        """The schema as the ledger last recorded it; None: no ledger, or nothing recorded yet."""
+        with self._transaction() as cursor:
+            there = {next(iter(row.values())) for row in self._look(cursor, ledger_sql.PRESENT, self._names)}
+            return schema_store.recorded(cursor, self._fill) if "hgaurora_environment" in there else None
+
+    def record_delta(self, delta: DeltaRow, *, deployment: str | None, epoch: str | None) -> None:
+        """Record a delta, in one transaction: its event, the contents of its parts, the parts.
+
+        :raises StateError: the epoch is another one.
+        """
+        with self._transaction() as cursor:
+            if not schema_store.record(cursor, self._fill, deployment, epoch, delta):
+                raise StateError(
+                    f"{deployment}: another run has taken {self.environment} over",
+                    state="what this run committed stands, recorded under its id",
+                    hint="look at the log of the environment",
+                )
+
+    def contents(self, hashes: Iterable[str]) -> dict[str, bytes]:
+        """Contents of parts by their hash; a missing one is absent from the answer."""
+        with self._speaking() as cursor:
+            return schema_store.contents(cursor, self._fill, hashes)
+
+    def parts_as_of(self, seq: int) -> AsOf | None:
+        """The schema as recorded at an event; None: nothing was recorded by then."""
+        spans = self._spans(seq)
+        with self._speaking() as cursor:
+            return schema_store.as_of(cursor, self._fill, spans)
+
+    def parts_of(self, deployment: str, *, inclusive: bool) -> AsOf | None:
+        """The schema as recorded before the first migration of a deployment, or after its last (``inclusive``); None:
+        nothing was recorded by then.
+
+        :raises StateError: no such deployment.
+        """
+        point = self._point(deployment, inclusive=inclusive)
+        steps = {row["id"] for row in self._rows(ledger_sql.STEPS_OF, {"id": deployment})}
+        if inclusive:
+            # the delta of the last step may have been made up by a later deployment
+            deltas = self._rows(ledger_sql.DELTAS_AFTER, {"seq": min(steps, default=point)})
+            late = [row["seq"] for row in deltas if rows.payload(row)["step"] in steps]
+            return self.parts_as_of(max([point, *late]))
+        return self.parts_as_of(min(steps) - 1 if steps else self._point(deployment, inclusive=True))
 
     def tip(self) -> int:
         """Sequence number of the newest event; in a copy not rebased yet, the end of what it shares with live."""
@@ -514,8 +576,3 @@ class MysqlDatabase:
 
     def _append(self, cursor: Any, deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
         return rows.append(cursor, self._fill, deployment, kind, payload)
-
-
-def texts_now() -> list[str]:
-    """The question for the server's clock."""
-    return ["SELECT UTC_TIMESTAMP(6) AS `read`"]

@@ -44,7 +44,7 @@ CREATE = (
     hash varchar(64) NOT NULL,
     carried tinyint(1) NOT NULL DEFAULT 0,
     delivered_at datetime(6),
-    KEY (deployment), KEY (delivered_at, seq)) {_END}""",
+    KEY (deployment), KEY (kind, seq), KEY (delivered_at, seq)) {_END}""",
     f"""CREATE TABLE IF NOT EXISTS {{db}}hgaurora_deployment (
     id varchar(100) PRIMARY KEY,
     number integer NOT NULL UNIQUE,
@@ -78,7 +78,7 @@ CREATE = (
     deployment varchar(100) NOT NULL,
     kind varchar(20) NOT NULL DEFAULT 'migration',
     ordinal integer NOT NULL,
-    revision varchar(255) NOT NULL,
+    revision varchar(700) NOT NULL,
     direction varchar(4) NOT NULL,
     path text NOT NULL,
     message text NOT NULL,
@@ -104,7 +104,7 @@ CREATE = (
     f"""CREATE TABLE IF NOT EXISTS {{db}}hgaurora_statement (
     id bigint AUTO_INCREMENT PRIMARY KEY,
     deployment varchar(100) NOT NULL,
-    revision varchar(255) NOT NULL,
+    revision varchar(700) NOT NULL,
     direction varchar(4) NOT NULL,
     ordinal integer NOT NULL,
     sql_hash varchar(64) NOT NULL,
@@ -294,6 +294,26 @@ WHERE s.direction = 'up' ORDER BY s.id
 """
 #: steps that a rebase carried over do not count: see carry.py
 NOT_CARRIED = "NOT carried"
+
+#: the capture recorded last, and steps whose delta is not there. Parameter: seq, the event of that capture
+LAST_DELTA = """
+SELECT seq, at, payload FROM {db}hgaurora_event WHERE kind = 'delta' AND NOT carried ORDER BY seq DESC LIMIT 1
+"""
+PENDING = """
+SELECT id, deployment, revision, direction, path FROM {db}hgaurora_step WHERE NOT carried AND id > %(seq)s ORDER BY id
+"""
+#: rows of one delta: contents are never replaced, a part always is
+PUT_SCHEMA = """
+INSERT INTO {db}hgaurora_schema (hash, content, event) VALUES (%(hash)s, %(content)s, %(event)s)
+ON DUPLICATE KEY UPDATE hash = hash
+"""
+PUT_PART = """
+INSERT INTO {db}hgaurora_part (id, structure, `text`, `full`) VALUES (%(id)s, %(structure)s, %(text)s, %(full)s)
+ON DUPLICATE KEY UPDATE structure = VALUES(structure), `text` = VALUES(`text`), `full` = VALUES(`full`)
+"""
+#: the steps of a deployment, by id; deltas after an event, by seq
+STEPS_OF = "SELECT id FROM {db}hgaurora_step WHERE deployment = %(id)s"
+DELTAS_AFTER = "SELECT seq, payload FROM {db}hgaurora_event WHERE kind = 'delta' AND seq > %(seq)s"
 
 #: one consistent look at everything of State, a result set each; the version table's is left out where there is none
 STATE = (

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +55,13 @@ def _encoded(name: str, value: Any) -> Any:
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).replace(tzinfo=None)
     return value
+
+
+def within(column: str, spans: Sequence[tuple[int, int]]) -> tuple[str, dict[str, object]]:
+    """A condition for a number that lies in one of some spans (after, up to), and its parameters."""
+    text = " OR ".join(f"({column} > %(after{n})s AND {column} <= %(upto{n})s)" for n in range(len(spans)))
+    values: dict[str, object] = {f"after{n}": span[0] for n, span in enumerate(spans)}
+    return text, {**values, **{f"upto{n}": span[1] for n, span in enumerate(spans)}}
 
 
 def payload(row: Mapping[str, Any]) -> dict[str, Any]:
