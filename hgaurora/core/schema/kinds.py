@@ -94,7 +94,8 @@ _ROUTINE = (
 
 #: in the order in which screens list them
 _KINDS = (
-    _top("database", _full("charset"), _full("collation"), _full("comment"), _full("default_privileges", ())),
+    _top("database", _full("charset"), _full("collation"), _full("comment"), _full("default_privileges", ()),
+         _full("grants", ())),
     _top("schema", *_OWNED, _full("default_privileges", ())),
     _top("extension", "schema", _full("version"), _COMMENT),
     _top("enum", "labels", *_OWNED, group="type"),
@@ -149,6 +150,13 @@ _KINDS = (
         _full("statistics"),
         _full("grants", ()),
     ),
+    _nested(
+        "partition",  # mysql: a part of a table's data, no table itself
+        _text("bound"),
+        "place",  # from 1
+        "of",  # of a subpartition: the partition's name
+        _COMMENT,
+    ),
     _nested("primary key", "columns", Field("include", usual=()), Field("deferrable", usual="no"),
             Field("options", usual=()), _COMMENT, _full("tablespace"), Field("without_overlaps", usual=False)),
     _nested("unique constraint", "columns", Field("include", usual=()), Field("nulls_not_distinct", usual=False),
@@ -200,12 +208,15 @@ _KINDS = (
          _full("access_method"), _full("tablespace"), *_OWNED, group=_RELATION),
     _top("function", *_ROUTINE, group="routine"),
     _top("procedure", *_ROUTINE, group="routine"),
+    # mariadb, in Oracle's mode
+    _top("package", "body", Field("security", usual="definer"), _full("definer"), _full("sql_mode"), *_OWNED),
+    _top("package body", "body", Field("security", usual="definer"), _full("definer"), _full("sql_mode"), *_OWNED),
     _top("aggregate", "arguments", "returns", _text("definition"), *_OWNED, group="routine"),
     _top("event trigger", "event", Field("tags", usual=()), "function", Field("enabled", usual="origin"), _COMMENT,
          _full("owner")),
     _top(
         "event", "schedule", Field("status", usual="enabled"), "on_completion", "body", _COMMENT, _full("definer"),
-        _full("sql_mode"), _full("time_zone"),
+        _full("sql_mode"), _full("time_zone"), _full("starts"),  # by default when it was made
     ),
     # seldom seen; what has no field of its own stands in "definition": (word, value) in pairs
     _top("operator", Field("definition", usual=()), *_OWNED),

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ....core.errors import DriftError, HgAuroraError, SecurityError, StateError
 from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Repeated, Script, State, StepRow
 from ....core.repeatable import Repeatable
+from ....core.schema.model import Part, Schema
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
 from .. import ledger
 from . import compose, ledger_sql, rows, schema_store
+from .capture import Capture
 from .connection import LOST, numbered, opened, password, translated, where
 
 if TYPE_CHECKING:
@@ -423,6 +425,23 @@ class MysqlDatabase:
         with self._transaction() as cursor:
             return carry.verify(cursor, self._fill)
 
+    def capture(self) -> Schema:
+        """The whole schema as it is now; what the tool owns is outside."""
+        with self._looking() as look:
+            return look.whole()
+
+    def capture_parts(
+        self, touched: Mapping[str, object] | None, known: Collection[str]
+    ) -> tuple[Mapping[str, Part], Collection[str]] | None:
+        """The parts that a migration may have changed, as they are now, and which ids of ``known`` are gone.
+
+        :param touched: what its statements name, as the step's result has it; None: anything.
+        :param known: ids of the parts there were before.
+        :returns: None where only :meth:`capture` can say.
+        """
+        with self._looking() as look:
+            return look.some(touched, known)
+
     def holder(self) -> LockHolder | None:
         """Who holds the lock, or None."""
         return self._holder(self._rows(ledger_sql.HOLDER))
@@ -518,6 +537,18 @@ class MysqlDatabase:
             except pymysql.Error as error:
                 self._lost = self._lost or numbered(error)[0] in LOST or isinstance(error, pymysql.InterfaceError)
                 raise
+
+    @contextmanager
+    def _looking(self) -> Iterator[Capture]:
+        with self._speaking():
+            connection = self._connected()
+
+            def ask(text: str, values: Sequence[object]) -> Sequence[tuple[Any, ...]]:
+                with connection.cursor() as cursor:
+                    cursor.execute(text, values or None)
+                    return cursor.fetchall()
+
+            yield Capture(ask, self.connection.schema, version_table=self.connection.version_table)
 
     @contextmanager
     def _transaction(self) -> Iterator[Any]:
