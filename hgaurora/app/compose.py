@@ -76,7 +76,7 @@ class Adapters:
 
         return PostgresDatabase(connection, environment=environment)
 
-    def watch(self, connection: Connection, environment: str) -> PostgresDatabase:
+    def watch(self, connection: Connection, environment: str) -> Database:
         """A second connection, that looks while the child waits."""
         return Adapters.database(self, connection, environment)
 

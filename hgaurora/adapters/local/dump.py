@@ -15,7 +15,6 @@ so that any machine can see it and go on.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -29,9 +28,9 @@ from ..database.postgresql import maintenance
 from ..database.postgresql.maintenance import Found, Server
 from . import files
 from .binaries import Binaries, Runner, for_dump
+from .copies import copy_name, retired_name
 from .snapshots import Program, Snapshots
 
-_NAME = 63  # bytes of an identifier, NAMEDATALEN - 1
 _LIBPQ = {"application_name": "hgaurora snapshot", "connect_timeout": "10"}
 
 
@@ -91,24 +90,6 @@ def variables(connection: Connection) -> dict[str, str]:
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace("'", "\\'")
-
-
-def copy_name(database: str, deployment: str) -> str:
-    """The copy's name. ``~`` is in no deployment's id, so that two pairs never give one name."""
-    return _named(database, f"~new-{files.name(deployment)}")
-
-
-def retired_name(database: str, deployment: str) -> str:
-    """The name of what was live before."""
-    return _named(database, f"~old-{files.name(deployment)}")
-
-
-def _named(database: str, suffix: str) -> str:
-    whole = (database + suffix).encode()
-    if len(whole) <= _NAME:
-        return whole.decode()
-    tail = suffix[:5] + hashlib.sha256(whole).hexdigest()[:32]
-    return database.encode()[: _NAME - len(tail)].decode(errors="ignore") + tail
 
 
 class DumpSnapshots:

@@ -55,6 +55,15 @@ def sync(folder: Path) -> None:
         os.close(fd)
 
 
+def flush(path: Path) -> None:
+    """Make the content of a file durable that another program wrote."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def write(path: Path, text: str) -> None:
     """Replace a file (0600) durably, so that a reader sees the old text or the new one."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")

@@ -48,7 +48,7 @@ SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 #: errors of the server by number (MySQL Server Error Reference; MariaDB Error Codes): who may connect, who may do what,
 #: what takes no writes, what waited in vain for a lock, what was cut off
 IDENTITY = frozenset({1044, 1045, 1130, 1131, 1132, 1133, 1251, 1275, 1524, 1698, 1820, 1862, 2026, 2059, 2061, 3118})
-RIGHTS = frozenset({1142, 1143, 1227, 1370})
+RIGHTS = frozenset({1095, 1142, 1143, 1227, 1370})
 READ_ONLY = frozenset({1290, 1792, 1836, 1874})
 TRY_AGAIN = frozenset({1205, 1213})
 LOST = frozenset({1053, 1077, 1152, 1317, 1927, 2006, 2013, 2055, 3169, 4031})
