@@ -16,12 +16,15 @@ from typing import Any
 
 import psycopg
 
+from hgaurora.adapters.database.mysql.connection import from_url as my_from_url
+from hgaurora.adapters.database.mysql.database import MysqlDatabase
 from hgaurora.adapters.database.postgresql.database import PostgresDatabase
 from hgaurora.adapters.database.postgresql.maintenance import from_url
 from hgaurora.adapters.migrations.process import ChildMigrator, ChildSession
 from hgaurora.core.model import Changeset, Deployment, Direction, Kind, Script, StepResult
 from hgaurora.core.steps import Migrate
 from hgaurora.ports import Connection, Job, NewDeployment
+from tests.engines import my_connection
 
 TARGET = Changeset(node="a" * 40, branch="default", phase="public", author="ann", description="a change")
 
@@ -103,7 +106,7 @@ class Bench:
     """One database, its ledger, and the children that are started on it."""
 
     url: str
-    database: PostgresDatabase
+    database: PostgresDatabase | MysqlDatabase
     connection: Connection
     job: Mapping[str, Any] = field(default_factory=dict)
     on_event: Callable[[Mapping[str, object]], None] | None = None
@@ -154,6 +157,10 @@ class Bench:
 
     def query(self, text: str, *values: object) -> list[tuple[Any, ...]]:
         """Ask the database, as a superuser beside everything."""
+        if self.connection.engine == "mysql":
+            with my_connection(self.url) as connection, connection.cursor() as cursor:
+                cursor.execute(text, values or None)
+                return list(cursor.fetchall())
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(text, values or None)
             return cursor.fetchall() if cursor.description else []
@@ -202,5 +209,8 @@ def counted(connection: Connection) -> Iterator[tuple[Connection, Callable[[], i
 
 def bench(url: str) -> Bench:
     """Everything for one database; the caller closes ``database``."""
+    if url.startswith("mysql:"):
+        place = my_from_url(url)
+        return Bench(url, MysqlDatabase(place, environment="dev"), place)
     connection = from_url(url)
     return Bench(url, PostgresDatabase(connection, environment="dev"), connection)

@@ -474,9 +474,12 @@ class ChildSession:
         half = answer.get("half") or 0
         return MigrationFailed(
             f"{name}{place}: {message}",
-            state=f"{half} statement{'s' if half != 1 else ''} of it stand, the rest was rolled back"
-            if half
-            else "its transaction was rolled back",
+            state=answer.get("state")
+            or (
+                f"{half} statement{'s' if half != 1 else ''} of it stand, the rest was rolled back"
+                if half
+                else "its transaction was rolled back"
+            ),
             hint=hint,
             data={**data, "half": half, "revision": step.revision if step else None},
         )

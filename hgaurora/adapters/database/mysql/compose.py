@@ -47,12 +47,14 @@ def child_statements(database: str, version_table: str) -> dict[str, Any]:
         of the columns, is a JSON array of the version table's rows as they must be now; ``heads`` is the same as a
         Python list, ``[""]`` where there is none. ``payload`` is the canonical JSON of the step, with the ``columns``
         as names (sorted keys, no spaces, ASCII); ``touched`` and a false ``adopted`` need not be in it.
+    ``seq``
+        the number of the step's event, asked in that transaction.
     ``which``, ``fences``
         one row with 1 or 0 for each name in ``fences``; no row: the ledger is gone. Parameters: ``epoch backend
         versions heads``.
     ``journal``
-        one row of the statement journal: no row changed means a fence does not hold (epoch or lock). The driver's
-        ``lastrowid`` is its id. Parameters: see :data:`.ledger_sql.JOURNAL`.
+        one row of the statement journal: no row changed means a fence does not hold (epoch or lock). Its ``id`` is the
+        child's to count, from ``journal_last`` on. Parameters: see :data:`.ledger_sql.JOURNAL`.
     ``journal_state``, ``journal_forget``, ``journal_close``, ``journal_open``
         by ``id``; by ``id``; by ``revision`` and ``direction``; all open rows: ``id revision direction sql_hash
         params_hash sql state result proof``.
@@ -70,7 +72,10 @@ def child_statements(database: str, version_table: str) -> dict[str, Any]:
         "columns": [*ledger.STEP_COLUMNS, "kind", "adopted", "touched"],
         "fences": [name for name, _ in ledger_sql.FENCES],
         "which": fill(ledger_sql.WHICH_FENCE),
+        "seq": fill(ledger_sql.SEQ),
         "journal": fill(ledger_sql.JOURNAL),
+        "journal_last": fill(ledger_sql.JOURNAL_LAST),
+        "journal_table": quoted(database, "hgaurora_statement"),
         "journal_state": fill(ledger_sql.JOURNAL_STATE),
         "journal_forget": fill(ledger_sql.JOURNAL_FORGET),
         "journal_close": fill(ledger_sql.JOURNAL_CLOSE),

@@ -212,20 +212,25 @@ SELECT e.tip_seq, %(deployment)s, %(kind)s, %(ordinal)s, %(revision)s, %(directi
 FROM {db}hgaurora_environment e""",
 )
 
+#: after the first of these: the number of the step's event
+SEQ = "SELECT tip_seq FROM {db}hgaurora_environment"
+
 #: which fence it was: a column for each, 1 where it holds
 WHICH_FENCE = "SELECT " + ", ".join(f"({sql})" for _, sql in FENCES) + " FROM {db}hgaurora_environment e"
 
 #: one row of the statement journal, under the fences but for the versions: no row changed means one does not hold.
 #: For a change of data it goes into that change's own transaction; for DDL, as an intent, it is committed before on a
-#: connection of its own. Parameters: epoch, backend, deployment, revision, direction, ordinal, sql_hash, params_hash,
+#: connection of its own. The id is given: an INSERT that draws one would change what LAST_INSERT_ID() tells the script.
+#: Parameters: id, epoch, backend, deployment, revision, direction, ordinal, sql_hash, params_hash,
 #: sql, state, result, proof (what the catalogue said before the statement was sent, JSON, or NULL)
 JOURNAL = f"""
-INSERT INTO {{db}}hgaurora_statement (deployment, revision, direction, ordinal, sql_hash, params_hash, `sql`, state,
+INSERT INTO {{db}}hgaurora_statement (id, deployment, revision, direction, ordinal, sql_hash, params_hash, `sql`, state,
     result, proof, at)
-SELECT %(deployment)s, %(revision)s, %(direction)s, %(ordinal)s, %(sql_hash)s, %(params_hash)s, %(sql)s, %(state)s,
-    %(result)s, %(proof)s, UTC_TIMESTAMP(6)
-FROM {{db}}hgaurora_environment e WHERE {" AND ".join(sql for _, sql in FENCES[:2])}
+SELECT %(id)s, %(deployment)s, %(revision)s, %(direction)s, %(ordinal)s, %(sql_hash)s, %(params_hash)s, %(sql)s,
+    %(state)s, %(result)s, %(proof)s, UTC_TIMESTAMP(6)
+FROM {{db}}hgaurora_environment e WHERE {" AND ".join(sql for _, sql in FENCES[:2])} LOCK IN SHARE MODE
 """
+JOURNAL_LAST = "SELECT COALESCE(MAX(id), 0) FROM {db}hgaurora_statement"
 JOURNAL_STATE = "UPDATE {db}hgaurora_statement SET state = %(state)s, result = %(result)s WHERE id = %(id)s"
 JOURNAL_FORGET = "DELETE FROM {db}hgaurora_statement WHERE id = %(id)s"
 JOURNAL_CLOSE = (

@@ -40,6 +40,9 @@ class Engine(Protocol):
         """Bring a connection (SQLAlchemy's is ``connection``) back out of a failed step; False where it is gone, and
         the lock with it."""
 
+    def stands(self, guard: Any) -> str:
+        """What is left of a step that failed, in words; empty: what the number of its open journal rows says."""
+
     def idle(self, guard: Any) -> bool:
         """True where no transaction is open."""
 

@@ -42,7 +42,6 @@ _KINDS = {
 }
 #: kinds of which nothing here can be known
 _OTHER = frozenset({"SERVER", "TABLESPACE", "LOGFILE", "UNDO", "RESOURCE", "SPATIAL", "PACKAGE", "LIBRARY", "INSTANCE"})
-_UNIQUE = ("SPATIAL", "INDEX")
 
 
 class _Reader:
@@ -143,13 +142,15 @@ def _definition(verb: str, reader: _Reader) -> Named:
     if kind == "function" and "SONAME" in (token.up for token in reader.tokens):
         # a function of a shared library is of no database
         return Named(tag, ())
-    if kind == "database" and verb == "ALTER" and not (objects and objects[0][2].upper() not in ("CHARACTER", "DEFAULT")):
+    if kind == "database" and objects and objects[0][2].upper() in ("CHARACTER", "DEFAULT", "COLLATE"):
         objects = [("database", None, "")]
     if kind == "trigger" and verb == "CREATE":
         reader.until({"ON"})
         table = reader.object("table")
         # a trigger lives in its table's database
-        return Named(tag, tuple((kind, db or (table[0][1] if table else None), name) for _, db, name in objects), tuple(table))
+        return Named(
+            tag, tuple((kind, db or (table[0][1] if table else None), name) for _, db, name in objects), tuple(table)
+        )
     beside: list[Object] = []
     if verb == "ALTER" and kind in ("table", "event"):
         objects += _moved(reader, kind)

@@ -16,8 +16,8 @@ from typing import NamedTuple
 class Token(NamedTuple):
     """A piece of a statement.
 
-    ``kind``: ``word`` (``text`` as written, ``up`` in upper case), ``name`` (a quoted identifier, unquoted), ``string``,
-    ``var`` (a user variable without its @), ``sys`` (a system variable, lower case) or ``op``.
+    ``kind``: ``word`` (``text`` as written, ``up`` in upper case), ``name`` (a quoted identifier, unquoted),
+    ``string``, ``var`` (a user variable without its @), ``sys`` (a system variable, lower case) or ``op``.
     """
 
     kind: str
@@ -194,11 +194,12 @@ def refusal(statement: Statement) -> str:
     for first, why in REFUSED:
         if words[: len(first)] == first:
             return why
-    if words[0] in ("COMMIT", "ROLLBACK") and {"CHAIN", "RELEASE"} & set(words) and "NO" not in words and "TO" not in words:
-        return "ends the transaction and the session with it"
+    ends = words[0] in ("COMMIT", "ROLLBACK") and not {"NO", "TO"} & set(words)
+    if ends and {"CHAIN", "RELEASE"} & set(words):
+        return "ends the transaction and begins another one, or ends the session"
     if words[:2] in (("SHOW", "WARNINGS"), ("SHOW", "ERRORS")):
         return "asks about the statement before, which is hgaurora's own"
-    if words[0] == "FLUSH" and ("READ" in words or "EXPORT" in words) and "LOCK" in words + ("LOCK",) * ("EXPORT" in words):
+    if words[0] == "FLUSH" and ("EXPORT" in words or {"READ", "LOCK"} <= set(words)):
         return "locks tables, and with them hgaurora's own out"
     if kind(statement) in (Kind.READ, Kind.DATA, Kind.SESSION) and calls(statement) & _BEFORE:
         return "asks about the statement before, which is hgaurora's own"

@@ -106,6 +106,9 @@ class Engine:
             return False
         return True
 
+    def stands(self, guard: Guard) -> str:
+        return ""
+
     def idle(self, guard: Guard) -> bool:
         return guard.pgconn.transaction_status == TransactionStatus.IDLE
 

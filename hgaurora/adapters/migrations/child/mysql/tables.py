@@ -1,0 +1,165 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Whether a change of data can be journaled in its own transaction: all it writes to has to know transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .names import _Reader
+from .sql import Kind, Statement, calls, kind, split
+
+_MODIFIERS = frozenset({"LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "IGNORE", "QUICK", "INTO", "CONCURRENT", "LOCAL"})
+_ENDS = frozenset({"SET", "WHERE", "VALUES", "VALUE", "SELECT", "ORDER", "LIMIT", "RETURNING", "ON"})
+_NOT_TABLES = frozenset(
+    {"FROM", "USING", "JOIN", "LEFT", "RIGHT", "INNER", "OUTER", "CROSS", "NATURAL", "STRAIGHT_JOIN", "AS", "UPDATE"}
+    | {"DELETE", "FOR", "PORTION", "OF", "USE", "FORCE", "INDEX"}
+)
+
+
+class Tables:
+    """Looks at the tables that statements write to, and remembers them until a statement of DDL.
+
+    :param ask: sends a statement of ours on the second connection; rows.
+    """
+
+    def __init__(self, ask: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self.ask = ask
+        self._engines: frozenset[str] | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """A statement may have changed tables, triggers or routines."""
+        self._seen: dict[tuple[str, str], str] = {}
+        self._functions: dict[str, frozenset[str]] = {}
+
+    def written(self, statement: Statement) -> frozenset[str]:
+        """The names of the tables that a change of data may write to, lower case."""
+        return frozenset(name.lower() for _, name in _written(statement))
+
+    def functions(self, names: frozenset[str], database: str) -> frozenset[str]:
+        """Those of some names that are stored functions of a database, upper case."""
+        if not names:
+            return frozenset()
+        if database not in self._functions:
+            rows = self.ask(
+                "SELECT routine_name FROM information_schema.routines"
+                " WHERE routine_schema = %s AND routine_type = 'FUNCTION'",
+                (database,),
+            )
+            self._functions[database] = frozenset(str(row[0]).upper() for row in rows)
+        return names & self._functions[database]
+
+    def unprovable(self, statement: Statement, database: str, temporary: set[str]) -> str:
+        """The first table without transactions that a change of data may write to, whether by itself, through a view,
+        a trigger or a stored function; empty: there is none."""
+        todo = [(db or database, name) for db, name in _written(statement) if name.lower() not in temporary]
+        bodies = self._bodies(statement, database)
+        done: set[tuple[str, str]] = set()
+        while todo or bodies:
+            if bodies:
+                for one in split(bodies.pop()):
+                    for inner in _inner(one):
+                        todo += [(db or database, name) for db, name in _written(inner)]
+                        bodies += self._bodies(inner, database)
+                continue
+            place = todo.pop()
+            if place in done:
+                continue
+            done.add(place)
+            if len(done) > 1000:
+                return "more tables than can be looked at"
+            engine, *more = self._look(*place)
+            if engine not in ("", "view") and engine not in self._transactional():
+                return f"{place[0]}.{place[1]} ({engine})"
+            if engine == "view":
+                todo += [(db or place[0], name) for text in more for db, name in _named(text)]
+            else:
+                bodies += more
+        return ""
+
+    def _bodies(self, statement: Statement, database: str) -> list[str]:
+        found = self.functions(calls(statement), database)
+        return [
+            str(body)
+            for name in found
+            for (body,) in self.ask(
+                "SELECT routine_definition FROM information_schema.routines"
+                " WHERE routine_schema = %s AND UPPER(routine_name) = %s AND routine_type = 'FUNCTION'",
+                (database, name),
+            )
+        ]
+
+    def _look(self, db: str, name: str) -> list[str]:
+        """A table's engine (``view``; empty: it is not there), and the texts of its triggers or of its definition."""
+        key = (db, name)
+        if key not in self._seen:
+            rows = self.ask(
+                "SELECT table_type, engine FROM information_schema.tables WHERE table_schema = %s AND table_name = %s",
+                key,
+            )
+            if not rows:
+                self._seen[key] = [""]  # type: ignore[assignment]
+            elif rows[0][0] == "VIEW":
+                texts = self.ask(
+                    "SELECT view_definition FROM information_schema.views WHERE table_schema = %s AND table_name = %s",
+                    key,
+                )
+                self._seen[key] = ["view", *(str(row[0]) for row in texts)]  # type: ignore[assignment]
+            else:
+                texts = self.ask(
+                    "SELECT action_statement FROM information_schema.triggers"
+                    " WHERE event_object_schema = %s AND event_object_table = %s",
+                    key,
+                )
+                self._seen[key] = [str(rows[0][1] or "none"), *(str(row[0]) for row in texts)]  # type: ignore[assignment]
+        return self._seen[key]  # type: ignore[return-value]
+
+    def _transactional(self) -> frozenset[str]:
+        if self._engines is None:
+            rows = self.ask("SELECT engine FROM information_schema.engines WHERE transactions = 'YES'")
+            self._engines = frozenset(str(row[0]) for row in rows)
+        return self._engines
+
+
+def _inner(body: Statement) -> list[Statement]:
+    """The changes of data in the body of a trigger or function, whatever stands around them."""
+    words = body.words
+    starts = [at for at, word in enumerate(words) if word in ("INSERT", "UPDATE", "DELETE", "REPLACE", "CALL")]
+    found = [Statement(body.text, body.tokens[at:]) for at in starts]
+    return [one for one in found if kind(one) is Kind.DATA]
+
+
+def _written(statement: Statement) -> list[tuple[str | None, str]]:
+    """(database or None, name) of what may be a table that is written to."""
+    reader = _Reader(statement.tokens)
+    first = reader.until({"INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD"})
+    if first == "LOAD":
+        reader.until({"TABLE"})
+    if first in ("INSERT", "REPLACE", "LOAD"):
+        while reader.peek().up in _MODIFIERS:
+            reader.at += 1
+        reader.take("TABLE")
+        return [(db, name) for _, db, name in reader.object("table")]
+    found: list[tuple[str | None, str]] = []
+    while reader.peek().text and reader.peek().up not in (_ENDS - {"ON"}):
+        token = reader.peek()
+        if token.up in _MODIFIERS | _NOT_TABLES or token.kind not in ("word", "name"):
+            reader.at += 1
+        else:
+            found += [(db, name) for _, db, name in reader.object("table")]
+    return found
+
+
+def _named(text: str) -> list[tuple[str | None, str]]:
+    """Everything in a view's definition that could be a table."""
+    found: list[tuple[str | None, str]] = []
+    for one in split(text):
+        reader = _Reader(one.tokens)
+        while reader.peek().text:
+            if reader.peek().kind == "name":
+                found += [(db, name) for _, db, name in reader.object("table")]
+            else:
+                reader.at += 1
+    return found
