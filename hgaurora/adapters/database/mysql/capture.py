@@ -30,6 +30,10 @@ FEW = 20
 _DENIED = frozenset({1044, 1142, 1143, 1227})
 
 
+#: where an object is looked for, by what a statement calls it; a trigger comes with its table
+_SORTS = {"table": "relations", "procedure": "routines", "function": "routines", "event": "events"}
+
+
 def _maker(kind: str) -> Callable[..., Values]:
     """A function from fields by name to an object's values; what is not named is as usual."""
     at = {field.name: i for i, field in enumerate(KINDS[kind].fields)}
@@ -82,26 +86,19 @@ class Capture:
     ) -> tuple[dict[str, Part], list[str]] | None:
         """The parts that statements may have changed, as they are now, and which ids of ``known`` are gone.
 
-        :param touched: ``relations``, ``routines``, ``events``: names; ``database``: true where it is meant itself.
-            None, or with ``whole``: anything.
+        :param touched: what the statements name: ``objects``, each kind, database and name; and their ``tags``, of
+            which ``*`` may have done anything.
         :returns: None where only :meth:`whole` can say.
         """
-        if touched is None or touched.get("whole") or self._folds == 2:
-            return None
-        names = {sort: _names(touched.get(sort)) for sort in ("relations", "routines", "events")}
-        if self._folds:
-            names["relations"] = {name.lower() for name in names["relations"]}
-        names["relations"] = {name for name in names["relations"] if not self._owned(name)}
-        for name in sorted(names["relations"]):
-            names["relations"] |= self._referring(name)
-        if sum(map(len, names.values())) > FEW:
+        names = self._named(touched)
+        if names is None or sum(map(len, names.values())) > FEW:
             return None
         self._objects.clear()
-        if touched.get("database"):
+        if names["database"]:
             self._database_itself()
         for sort, look in (("relations", self._relations), ("routines", self._routines), ("events", self._events)):
             if names[sort]:
-                look(sorted(names[sort]))
+                look(names[sort])
         found = parts(Schema(self.engine, self.major, dict(self._objects)))
         # routines and events are found whatever their letters' case, relations as they are written
         asked = {part_id("table", (name,)) for name in names["relations"]}
@@ -109,6 +106,30 @@ class Capture:
         folded |= {part_id("event", (name.lower(),)) for name in names["events"]}
         gone = [id for id in known if id not in found and (id in asked or id.lower() in folded)]
         return found, gone
+
+    def _named(self, touched: Mapping[str, object] | None) -> dict[str, list[str]] | None:
+        """Names by sort, in order; None where names do not say it."""
+        tags, objects = (touched or {}).get("tags"), (touched or {}).get("objects")
+        if not isinstance(tags, (list, tuple)) or not isinstance(objects, (list, tuple)) or "*" in tags:
+            return None
+        if self._folds == 2 or "DROP TRIGGER" in tags:  # names in two spellings; a trigger without its table
+            return None
+        names: dict[str, set[str]] = {sort: set() for sort in ("relations", "routines", "events", "database")}
+        for kind, database, name in objects:
+            if kind == "accounts":
+                return None  # anybody's rights on anything
+            if kind == "database":
+                if name in (self._database, ""):
+                    if {"CREATE DATABASE", "DROP DATABASE"} & set(tags):
+                        return None
+                    names["database"].add(name)
+            elif database == self._database and kind in _SORTS:
+                names[_SORTS[kind]].add(name.lower() if kind == "table" and self._folds else name)
+        names["relations"] = {name for name in names["relations"] if not self._owned(name)}
+        if not {"ALTER TABLE", "RENAME TABLE"}.isdisjoint(tags):
+            for name in sorted(names["relations"]):
+                names["relations"] |= self._referring(name)
+        return {sort: sorted(of) for sort, of in names.items()}
 
     # asking
 
@@ -438,10 +459,6 @@ class Capture:
                 time_zone=zone,
                 starts=starts,
             )
-
-
-def _names(value: object) -> set[str]:
-    return {str(name) for name in value} if isinstance(value, (list, tuple, set)) else set()
 
 
 def _charset(collation: str | None) -> str | None:
