@@ -210,6 +210,18 @@ def server_for_command() -> Iterator[tuple[str, Path]]:
             run.stop()
 
 
+@contextmanager
+def my_server_for_command() -> Iterator[str]:
+    """The same for MariaDB or MySQL, as the suite would take it."""
+    with tempfile.TemporaryDirectory(prefix="hgaurora-") as folder:
+        os.environ[engines.RUN] = folder
+        run = engines.Run(Path(folder), engines.RealDocker())
+        try:
+            yield run.url(engines.choose_mysql(os.environ, engines.RealDocker()))
+        finally:
+            run.stop()
+
+
 #: lines of a dump that say nothing of the schema: settings, tokens drawn anew for each dump, owners of the dump itself
 _NOISE = re.compile(r"^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restrict .*|)$")
 

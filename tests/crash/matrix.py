@@ -54,7 +54,7 @@ class Row:
         return sum(not result.problems for result in self.results)
 
 
-def _tied() -> None:
+def tied() -> None:
     """A worker ends with the process that started it."""
     os.environ.update({"HGRCPATH": "", "HGUSER": "ana"})
     if sys.platform == "linux":
@@ -89,7 +89,7 @@ def _told(ground: Ground, aim: Aim) -> Result:
 def run(scenarios: Sequence[Scenario], server: str, *, jobs: int, draw: Draw) -> Iterator[Row]:
     """Kill in each scenario, in ``jobs`` processes; a sample is drawn over all of a scenario's cells."""
     spawn = multiprocessing.get_context("spawn")
-    with room() as folder, ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_tied) as pool:
+    with room() as folder, ProcessPoolExecutor(jobs, mp_context=spawn, initializer=tied) as pool:
         for scenario in scenarios:
             parts = [pool.submit(_cells, scenario.name, server, str(folder), draw, (n, jobs)) for n in range(jobs)]
             found = [part.result() for part in parts]
@@ -113,5 +113,5 @@ def _weakened(scenario: str, server: str, folder: str) -> dict[str, tuple[str, .
 def weakened(scenario: str, server: str) -> dict[str, tuple[str, ...]]:
     """The controls of a scenario by name, and what one kill shows without the protection."""
     spawn = multiprocessing.get_context("spawn")
-    with room() as folder, ProcessPoolExecutor(1, mp_context=spawn, initializer=_tied) as pool:
+    with room() as folder, ProcessPoolExecutor(1, mp_context=spawn, initializer=tied) as pool:
         return pool.submit(_weakened, scenario, server, str(folder)).result()

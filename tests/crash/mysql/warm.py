@@ -1,0 +1,169 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Commands in processes of their own that need not import anything: forks of one that has, and has no threads.
+
+As a program (``python -m tests.crash.mysql.warm``) it is told one command a line as JSON, and answers with the process
+id when it has begun, and the exit code when it has ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import subprocess
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.crash.mysql.wiretap import kill_tree
+from tests.world import ROOT, environ
+
+#: seconds that a command may take before it counts as hanging
+LIMIT = 90.0
+ALEMBIC, HGAURORA = "alembic", "hgaurora"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended. ``code`` is negative where a signal ended it, None where it hung."""
+
+    code: int | None
+    said: str
+
+
+class Warm:
+    """The parent's side."""
+
+    def __init__(self, folder: Path, **more: str) -> None:
+        self._out = folder / "said"
+        self.pid: int | None = None
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.crash.mysql.warm"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environ(**more),
+            cwd=ROOT,
+        )
+
+    def begin(self, program: str, arguments: Sequence[str], folder: Path, **options: Any) -> None:
+        """Start a command; :meth:`end` waits for it."""
+        self._tell(
+            {"program": program, "arguments": list(arguments), "folder": str(folder), "out": str(self._out)} | options
+        )
+        self.pid = self._told()["pid"]
+
+    def end(self) -> Ended:
+        """Wait until it has ended; one that hangs is killed."""
+        assert self._process.stdout is not None
+        hung = not select.select([self._process.stdout], [], [], LIMIT)[0]
+        if hung:
+            self.kill()
+        code = self._told()["code"]
+        self.pid = None
+        return Ended(None if hung else code, self._out.read_text(errors="replace"))
+
+    def run(self, program: str, arguments: Sequence[str], folder: Path, **options: Any) -> Ended:
+        """Start and wait."""
+        self.begin(program, arguments, folder, **options)
+        return self.end()
+
+    def kill(self) -> None:
+        """What runs, and all that it started."""
+        if self.pid is not None:
+            kill_tree(self.pid)
+
+    def close(self) -> None:
+        """No more commands."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def __enter__(self) -> Warm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _tell(self, message: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def _told(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise AssertionError(f"the warm process is gone, exit code {self._process.wait()}")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+
+def _alone(told: Mapping[str, Any]) -> None:
+    """In the fork; does not return."""
+    code = 70
+    try:
+        os.setsid()
+        out = os.open(told["out"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for fd, source in ((0, nothing), (1, out), (2, out)):
+            os.dup2(source, fd)
+        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115  they are the process's
+        os.chdir(told["folder"])
+        code = _alembic(told) if told["program"] == ALEMBIC else _hgaurora(told)
+    except SystemExit as done:
+        code = done.code if isinstance(done.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    finally:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _alembic(told: Mapping[str, Any]) -> int:
+    from alembic.config import main
+
+    main(argv=told["arguments"], prog="alembic")
+    return 0
+
+
+def _hgaurora(told: Mapping[str, Any]) -> int:
+    from hgaurora.cli import main
+
+    if told.get("without"):
+        from tests.crash.mysql.controls import take_out
+
+        take_out(told["without"])
+    return main(told["arguments"])
+
+
+def serve() -> None:
+    """Until the end of input."""
+    import alembic.autogenerate
+    import alembic.command
+    import click  # noqa: F401
+    import sqlalchemy.dialects.mysql.pymysql  # noqa: F401
+
+    import hgaurora.app
+    import hgaurora.cli  # noqa: F401
+
+    answers = os.fdopen(os.dup(1), "w")
+    for line in sys.stdin:
+        told = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _alone(told)
+        print(json.dumps({"pid": pid}), file=answers, flush=True)
+        _, status = os.waitpid(pid, 0)
+        print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    serve()
