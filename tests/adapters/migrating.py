@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from hgaurora.adapters.database.mysql.connection import from_url as my_from_url
+from hgaurora.adapters.database.mysql.connection import from_url as mysql_from_url
 from hgaurora.adapters.database.mysql.database import MysqlDatabase
 from hgaurora.adapters.database.postgresql.database import PostgresDatabase
 from hgaurora.adapters.database.postgresql.maintenance import from_url
@@ -155,11 +155,21 @@ class Bench:
         self.database.finish(begun.id, epoch=epoch, ok=True, heads_after=heads, target=TARGET)
         return results
 
+    @property
+    def mysql(self) -> bool:
+        """True for MySQL and MariaDB."""
+        return self.connection.engine == "mysql"
+
+    def other(self, environment: str = "dev", **parameters: str) -> PostgresDatabase | MysqlDatabase:
+        """Another session on the same database, with some keywords of its connection changed."""
+        changed = replace(self.connection, parameters={**self.connection.parameters, **parameters})
+        return database(changed, environment)
+
     def query(self, text: str, *values: object) -> list[tuple[Any, ...]]:
-        """Ask the database, as a superuser beside everything."""
-        if self.connection.engine == "mysql":
-            with my_connection(self.url) as connection, connection.cursor() as cursor:
-                cursor.execute(text, values or None)
+        """Ask the database, as a superuser beside everything. ``hgaurora.event`` is the ledger's table on each."""
+        if self.mysql:
+            with my_connection(self.url) as session, session.cursor() as cursor:
+                cursor.execute(text.replace("hgaurora.", "hgaurora_"), values or None)
                 return list(cursor.fetchall())
         with psycopg.connect(self.url, autocommit=True) as connection:
             cursor = connection.execute(text, values or None)
@@ -207,10 +217,14 @@ def counted(connection: Connection) -> Iterator[tuple[Connection, Callable[[], i
         thread.join()
 
 
+def database(connection: Connection, environment: str = "dev") -> PostgresDatabase | MysqlDatabase:
+    """The ledger's side of a database, by its engine."""
+    if connection.engine == "mysql":
+        return MysqlDatabase(connection, environment=environment)
+    return PostgresDatabase(connection, environment=environment)
+
+
 def bench(url: str) -> Bench:
     """Everything for one database; the caller closes ``database``."""
-    if url.startswith("mysql:"):
-        place = my_from_url(url)
-        return Bench(url, MysqlDatabase(place, environment="dev"), place)
-    connection = from_url(url)
-    return Bench(url, PostgresDatabase(connection, environment="dev"), connection)
+    connection = mysql_from_url(url) if url.startswith("mysql") else from_url(url)
+    return Bench(url, database(connection), connection)

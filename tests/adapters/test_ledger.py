@@ -14,8 +14,6 @@ import psycopg
 import pytest
 
 from hgaurora.adapters.database import ledger
-from hgaurora.adapters.database.postgresql.database import PostgresDatabase
-from hgaurora.adapters.database.postgresql.maintenance import from_url
 from hgaurora.adapters.local import files
 from hgaurora.core.errors import RemoteError, SecurityError, StateError
 from hgaurora.core.model import Direction, Kind, Outcome, Way
@@ -25,9 +23,9 @@ MAKE = 'op.execute("CREATE TABLE t{0} (n integer)")'
 DROP = 'op.execute("DROP TABLE t{0}")'
 
 
-@pytest.fixture
-def dev(pg_database: str) -> Iterator[Bench]:
-    made = bench(pg_database)
+@pytest.fixture(params=["postgresql", "mysql"])
+def dev(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    made = bench(request.getfixturevalue("my_database" if request.param == "mysql" else "pg_database"))
     yield made
     made.database.close()
 
@@ -46,7 +44,8 @@ def test_before_anything(dev: Bench) -> None:
     dev.query("INSERT INTO alembic_version VALUES ('b'), ('a')")
     assert dev.database.state().versions == ("a", "b")
     facts = dev.database.facts()
-    assert (facts["product"], facts["read_only"]) == ("PostgreSQL", False)
+    assert facts["product"] in (["MariaDB", "MySQL"] if dev.mysql else ["PostgreSQL"])
+    assert facts["read_only"] is False
 
 
 def test_nothing_begins_without_the_lock(dev: Bench) -> None:
@@ -54,7 +53,7 @@ def test_nothing_begins_without_the_lock(dev: Bench) -> None:
         dev.database.begin(new(), base_epoch=None, scripts=[])
     assert dev.database.acquire()
     assert dev.database.acquire()
-    other = PostgresDatabase(dev.connection, environment="dev")
+    other = dev.other()
     assert not other.acquire()
     assert other.holder() == dev.database.holder() is not None
     dev.database.close()
@@ -116,7 +115,7 @@ def test_an_interrupted_one_is_taken_up_or_superseded(dev: Bench) -> None:
 
 def test_a_ledger_of_another_environment_or_a_newer_program(dev: Bench) -> None:
     dev.deploy([])
-    other = PostgresDatabase(dev.connection, environment="prod")
+    other = dev.other("prod")
     assert other.acquire()
     epoch = other.state().epoch
     with pytest.raises(StateError, match="is that of dev, not of prod"):
@@ -131,9 +130,9 @@ def test_a_ledger_of_another_environment_or_a_newer_program(dev: Bench) -> None:
     ("harm", "said"),
     [
         ("UPDATE hgaurora.event SET payload = '{}' WHERE seq = 2", "event 2 is not what its hash says"),
-        ("UPDATE hgaurora.event SET at = at + interval '1 microsecond' WHERE seq = 3", "event 3 is not"),
+        ("UPDATE hgaurora.event SET at = at + interval {microsecond} WHERE seq = 3", "event 3 is not"),
         ("DELETE FROM hgaurora.event WHERE seq = 2", "event 2 is missing"),
-        ("DELETE FROM hgaurora.event WHERE seq = (SELECT max(seq) FROM hgaurora.event)", "the chain ends"),
+        ("DELETE FROM hgaurora.event WHERE kind = 'deployment-finished'", "the chain ends"),
         ("UPDATE hgaurora.step SET raw = 'x'", "is not what its event says"),
         ("DELETE FROM hgaurora.step", "the step table does not have"),
         ("UPDATE hgaurora.deployment SET outcome = 'failed'", "its event says ok"),
@@ -143,7 +142,7 @@ def test_a_ledger_of_another_environment_or_a_newer_program(dev: Bench) -> None:
 def test_every_edit_is_found(dev: Bench, harm: str, said: str) -> None:
     dev.deploy(_tables(1))
     assert dev.database.verify() == []
-    dev.query(harm)
+    dev.query(harm.replace("{microsecond}", "1 MICROSECOND" if dev.mysql else "'1 microsecond'"))
     assert said in "\n".join(dev.database.verify())
 
 
@@ -164,15 +163,22 @@ def test_the_outbox(dev: Bench) -> None:
 def _copy(dev: Bench) -> Bench:
     """A copy of the database as it is now: what a snapshot is."""
     dev.database.close()
-    name = f"{from_url(dev.url).parameters['dbname']}_copy"
-    live = from_url(dev.url).parameters["dbname"]
+    live = dev.connection.parameters["dbname"]
+    name = f"{live}_copy"
+    url = dev.url.replace(live, name)
+    if dev.mysql:
+        dev.query(f"CREATE DATABASE `{name}`")
+        for (table,) in dev.query("SHOW TABLES"):
+            dev.query(f"CREATE TABLE `{name}`.`{table}` LIKE `{table}`")
+            dev.query(f"INSERT INTO `{name}`.`{table}` SELECT * FROM `{table}`")
+        return bench(url)
     dev.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()", live
     )
     with psycopg.connect(dev.url, dbname="postgres", autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{live}"')
-    return bench(dev.url.replace(live, name))
+    return bench(url)
 
 
 @pytest.fixture
@@ -181,8 +187,12 @@ def copies(dev: Bench) -> Iterator[list[Bench]]:
     yield made
     for one in made:
         one.database.close()
+        name = one.connection.parameters["dbname"]
+        if dev.mysql:
+            dev.query(f"DROP DATABASE IF EXISTS `{name}`")
+            continue
         with psycopg.connect(dev.url, dbname="postgres", autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{one.connection.parameters["dbname"]}" WITH (FORCE)')
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def test_a_restore_keeps_one_chain(dev: Bench, copies: list[Bench]) -> None:
@@ -264,18 +274,28 @@ def test_down_and_up_again_is_one_fold(dev: Bench) -> None:
 def test_a_thousand_applied_revisions_are_read_at_once(dev: Bench) -> None:
     """Three round trips (settings, probe, state), however many revisions are applied."""
     dev.deploy(chain("pass"))
-    dev.query(
-        "INSERT INTO hgaurora.step (id, deployment, ordinal, revision, direction, path, message, parents, depends_on,"
-        " branch_labels, raw, normal, normal_version, irreversible, node, versions, statements, replayed, started,"
-        " ended)"
-        " SELECT g + 100, 'dev-1', g, 'x' || g, 'up', 'versions/x.py', 'm', ARRAY['x' || g - 1], '{}', '{}',"
-        " repeat('a', 64), repeat('b', 64), '1', false, repeat('c', 40), '{}', 1, 0, now(), now()"
-        " FROM generate_series(1, 1000) g"
+    columns = (
+        "(id, deployment, ordinal, revision, direction, path, message, parents, depends_on, branch_labels, raw, normal,"
+        " normal_version, irreversible, node, versions, statements, replayed, started, ended)"
     )
+    if dev.mysql:
+        dev.query(
+            f"INSERT INTO hgaurora.step {columns} WITH RECURSIVE g(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM g"
+            " WHERE g < 1000) SELECT g + 100, 'dev-1', g, CONCAT('x', g), 'up', 'versions/x.py', 'm',"
+            " JSON_ARRAY(CONCAT('x', g - 1)), '[]', '[]', REPEAT('a', 64), REPEAT('b', 64), '1', 0, REPEAT('c', 40),"
+            " '[]', 1, 0, NOW(6), NOW(6) FROM g"
+        )
+    else:
+        dev.query(
+            f"INSERT INTO hgaurora.step {columns}"
+            " SELECT g + 100, 'dev-1', g, 'x' || g, 'up', 'versions/x.py', 'm', ARRAY['x' || g - 1], '{}', '{}',"
+            " repeat('a', 64), repeat('b', 64), '1', false, repeat('c', 40), '{}', 1, 0, now(), now()"
+            " FROM generate_series(1, 1000) g"
+        )
     with counted(dev.connection) as (connection, trips):
-        database = PostgresDatabase(connection, environment="dev")
-        with database._reading():
-            opening = trips()
+        database = replace(dev, connection=connection).other()
+        database.facts()
+        opening = trips()
         assert len(database.state().applied) == 1001
         assert trips() - opening <= 2
         database.close()
@@ -286,14 +306,13 @@ def test_a_thousand_applied_revisions_are_read_at_once(dev: Bench) -> None:
     [
         ({"port": "1"}, RemoteError),
         ({"user": "nobody_of_this_name"}, SecurityError),
-        ({"sslmode": "verify-full"}, SecurityError),
+        ({"sslmode": "verify-full", "ssl-mode": "verify-full"}, SecurityError),
     ],
 )
 def test_a_refused_connection_is_said_without_a_secret(
     dev: Bench, change: dict[str, str], kind: type[Exception]
 ) -> None:
-    parameters = {**dev.connection.parameters, **change}
-    broken = PostgresDatabase(replace(dev.connection, parameters=parameters), environment="dev")
+    broken = dev.other(**{key: value for key, value in change.items() if key != ("sslmode", "ssl-mode")[not dev.mysql]})
     with pytest.raises(kind) as caught:
         broken.state()
     password = dev.connection.password()
@@ -302,8 +321,11 @@ def test_a_refused_connection_is_said_without_a_secret(
 
 def test_a_server_that_takes_no_writes(dev: Bench) -> None:
     dev.deploy([])
-    parameters = {**dev.connection.parameters, "options": "-c default_transaction_read_only=on"}
-    reader = PostgresDatabase(replace(dev.connection, parameters=parameters), environment="dev")
+    if dev.mysql:
+        reader = dev.other()
+        reader._run("SET SESSION TRANSACTION READ ONLY")
+    else:
+        reader = dev.other(options="-c default_transaction_read_only=on")
     assert reader.facts()["read_only"] is True
     with pytest.raises(StateError, match="takes no writes"):
         reader.event(None, "note", {})
@@ -319,7 +341,8 @@ def test_spans() -> None:
 def test_the_driver_is_imported_late() -> None:
     code = (
         "import sys, hgaurora.adapters.database.postgresql.database, hgaurora.adapters.migrations.process\n"
-        "print('psycopg' in sys.modules)"
+        "import hgaurora.adapters.database.mysql.database\n"
+        "print({'psycopg', 'pymysql'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "False"
+    assert run.stdout.strip() == "set()"
