@@ -18,6 +18,7 @@ from ....core.blocking import Obstacles, Wait
 from ....core.errors import DriftError, SecurityError, StateError
 from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Repeated, Script, State, StepRow
 from ....core.repeatable import Repeatable
+from ....core.schema.model import Schema
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
 from .. import ledger
@@ -26,6 +27,8 @@ from .connection import opened, translated, where
 
 if TYPE_CHECKING:
     import psycopg
+
+    from .capture import Known
 
 #: the parent names nothing without its schema, so its own search path holds the catalogue alone
 _SEARCH_PATH = "pg_catalog, pg_temp"
@@ -57,6 +60,7 @@ class PostgresDatabase:
         }
         self._open: psycopg.Connection[Any] | None = None
         self._locked = False
+        self._known: Known | None = None
 
     def facts(self) -> dict[str, object]:
         """Server facts: ``product``, ``version``, ``database``, ``user``, ``host``, ``read_only``."""
@@ -371,6 +375,17 @@ class PostgresDatabase:
             "SELECT seq, payload::json #>> '{snapshot,seq}' AS base FROM hgaurora.event WHERE kind = 'rebased'"
         )
         return ledger.spans([(row["seq"], int(row["base"])) for row in rebases], upto)
+
+    def capture(self) -> Schema:
+        """The whole schema as it is now, in one consistent look; what the tool owns is outside."""
+        from . import capture
+
+        with translated(self.connection):
+            schema, self._known = capture.capture(self._connected(), self._outside())
+        return schema
+
+    def _outside(self) -> tuple[str, str]:
+        return self.connection.schema, self.connection.version_table
 
     def recorded(self) -> Recorded | None:
         """The schema as the ledger last recorded it; None: no ledger, or nothing recorded yet."""

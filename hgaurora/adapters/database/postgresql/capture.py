@@ -1,0 +1,60 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The schema of a whole PostgreSQL database, in about a dozen round trips."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ....core.schema.model import Path, Schema
+from . import capture_sql
+from .capture_rows import Rows
+
+if TYPE_CHECKING:
+    import psycopg
+
+ENGINE = "postgresql"
+
+
+@dataclass
+class Known:
+    """What a later quick look needs of what was captured: OIDs, which are in no schema.
+
+    ``relations``: OID to path and names of columns; ``others``: OID to kind and path.
+    """
+
+    relations: dict[int, tuple[Path, tuple[str, ...]]]
+    others: dict[int, tuple[str, Path]]
+
+
+def begin() -> str:
+    """One statement list that begins a look: one state of the database, read only, deparsed the same everywhere."""
+    import psycopg.sql
+
+    values = psycopg.sql.Literal(json.dumps(dict(capture_sql.SETTINGS))).as_string(None)
+    return (
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+        f"SELECT pg_catalog.set_config(s.key, s.value, true) FROM pg_catalog.json_each_text({values}::pg_catalog.json) s"
+    )
+
+
+def capture(connection: psycopg.Connection[Any], version_table: Path) -> tuple[Schema, Known]:
+    """Everything as it is now, in one consistent look; needs no rights beyond connecting.
+
+    :param connection: in autocommit, with no transaction open.
+    :param version_table: schema and name of the table that is outside.
+    """
+    version = connection.info.server_version
+    rows = Rows(version_table)
+    with connection.cursor() as cursor:
+        cursor.execute(begin().encode())
+        try:
+            for name, text in capture_sql.of_all(version).items():
+                rows.take(name, cursor.execute(text.encode()))
+        finally:
+            cursor.execute("ROLLBACK")
+    objects = rows.finish()
+    known = Known({oid: (path, rows.columns_of(oid)) for oid, path in rows.paths.items()}, rows.others)
+    return Schema(ENGINE, str(version // 10000), objects), known
