@@ -87,7 +87,7 @@ def _free(rng: random.Random, taken: Callable[[str], bool]) -> str:
 
 def add(rng: random.Random, objects: Objects, kind: str | None = None) -> None:
     """One more object; what it needs to hang on comes with it."""
-    kind = kind or rng.choice((*KINDS, "table", "column", "column", "index"))
+    kind = kind or rng.choice((*KINDS, "table", "foreign table", "column", "column", "index", "trigger"))
     known = KINDS[kind]
     if known.nested:
         if not any(objects.get(k) for k in HOLDS_COLUMNS):
@@ -167,7 +167,8 @@ def edited(rng: random.Random, before: Schema, edits: int = 5) -> Schema:
             drop(rng, objects, kind, path)
         elif fate < 0.5:
             group = [k.name for k in KINDS.values() if k.group == KINDS[kind].group and k.nested == KINDS[kind].nested]
-            rename(objects, kind, path, _free(rng, lambda n: any((*path[:-1], n) in objects.get(k, {}) for k in group)))
+            taken = {p[-1] for k in group for p in objects.get(k, {}) if p[:-1] == path[:-1]}
+            rename(objects, kind, path, _free(rng, taken.__contains__))
         elif fate < 0.6 and kind in HOLDS_COLUMNS:
             _columns(objects, path, lambda now: tuple(rng.sample(now, len(now))))
         else:

@@ -77,7 +77,6 @@ def test_each_hash_sees_the_fields_of_its_level(kind: str) -> None:
     make.add(rng, objects, kind)
     path = next(iter(objects[kind]))
     one = prints(Schema("postgresql", "16", objects))
-    seen = set()
     for field in KINDS[kind].fields:
         changed = make.copied(Schema("", "", objects))
         now = objects[kind][path][KINDS[kind].at(field.name)]
@@ -90,8 +89,6 @@ def test_each_hash_sees_the_fields_of_its_level(kind: str) -> None:
         }[field.level]
         same = (other.structure == one.structure, other.text == one.text, other.full == one.full)
         assert same == expected, field.name
-        seen.add(field.level)
-    assert Level.STRUCTURE in seen
 
 
 def test_fingerprints_need_the_hashes_alone() -> None:

@@ -26,12 +26,30 @@ class Level(StrEnum):
     FULL = "full"
 
 
+class Refers(StrEnum):
+    """What a field's value names: a rename of that is no change of this."""
+
+    #: columns of the relation that the object is, or hangs on; behind a name may stand a prefix length, "name(10)"
+    COLUMNS = "columns"
+    #: columns of the relation that the field ``references`` names
+    REFERENCED = "referenced"
+    #: relations, dotted
+    RELATION = "relation"
+    #: a column, dotted
+    COLUMN = "column"
+
+
 class Field(NamedTuple):
-    """One fact kept of an object. ``usual`` is the value that needs no words."""
+    """One fact kept of an object. ``usual`` is the value that needs no words.
+
+    ``grants`` are pairs of grantee and privilege in order, lower case, such as ``("app", "select")``; a privilege that
+    may be passed on ends in "with grant option".
+    """
 
     name: str
     level: Level = Level.STRUCTURE
     usual: Value = None
+    refers: Refers | None = None
 
 
 class Kind(NamedTuple):
@@ -59,6 +77,8 @@ def _full(name: str, usual: Value = None) -> Field:
 
 
 _COMMENT = Field("comment")
+_COLUMNS = Field("columns", refers=Refers.COLUMNS)
+_INCLUDE = Field("include", usual=(), refers=Refers.COLUMNS)
 _OWNED = (_COMMENT, _full("owner"), _full("grants", ()))
 
 
@@ -106,17 +126,17 @@ _KINDS = (
     _top("base type", Field("definition", usual=()), *_OWNED, group="type"),  # (word, value) in pairs
     _top(
         "sequence", "type", "start", "increment", "minimum", "maximum", "cache", Field("cycle", usual=False),
-        "owned_by",
+        Field("owned_by", refers=Refers.COLUMN),
         Field("persistence", usual="permanent"), *_OWNED, group=_RELATION,
     ),
     _top(
         "table",
-        "columns",  # names in order
+        _COLUMNS,  # names in order
         Field("persistence", usual="permanent"),
         _text("partition_by"),
-        "partition_of",  # the parent, dotted
+        Field("partition_of", refers=Refers.RELATION),  # the parent, dotted
         _text("bound"),
-        Field("inherits", usual=()),
+        Field("inherits", usual=(), refers=Refers.RELATION),
         "of_type",
         Field("options", usual=()),
         Field("row_security", usual="off"),  # off | on | forced
@@ -130,7 +150,7 @@ _KINDS = (
         *_OWNED,
         group=_RELATION,
     ),
-    _top("foreign table", "columns", "server", Field("options", usual=()), *_OWNED, group=_RELATION),
+    _top("foreign table", _COLUMNS, "server", Field("options", usual=()), *_OWNED, group=_RELATION),
     _nested(
         "column",
         "type",
@@ -157,13 +177,14 @@ _KINDS = (
         "of",  # of a subpartition: the partition's name
         _COMMENT,
     ),
-    _nested("primary key", "columns", Field("include", usual=()), Field("deferrable", usual="no"),
+    _nested("primary key", _COLUMNS, _INCLUDE, Field("deferrable", usual="no"),
             Field("options", usual=()), _COMMENT, _full("tablespace"), Field("without_overlaps", usual=False)),
-    _nested("unique constraint", "columns", Field("include", usual=()), Field("nulls_not_distinct", usual=False),
+    _nested("unique constraint", _COLUMNS, _INCLUDE, Field("nulls_not_distinct", usual=False),
             Field("deferrable", usual="no"), Field("options", usual=()), _COMMENT, _full("tablespace"),
             Field("without_overlaps", usual=False)),
     _nested(
-        "foreign key", "columns", "references", "referenced_columns", Field("match", usual="simple"),
+        "foreign key", _COLUMNS, Field("references", refers=Refers.RELATION),
+        Field("referenced_columns", refers=Refers.REFERENCED), Field("match", usual="simple"),
         Field("on_update", usual="no action"), Field("on_delete", usual="no action"), Field("deferrable", usual="no"),
         Field("validated", usual=True), Field("enforced", usual=True), _COMMENT, Field("period", usual=False),
     ),
@@ -172,11 +193,11 @@ _KINDS = (
     _nested("exclusion constraint", _text("definition"), Field("deferrable", usual="no"), _COMMENT),
     _nested(
         "index",
-        "columns",  # a name (with a prefix length on mysql: "name(10)"), None for an expression
+        _COLUMNS,  # a name (with a prefix length on mysql: "name(10)"), None for an expression
         Field("expressions", Level.TEXT, ()),
         Field("order", usual=()),  # one for each column where any is unusual: "", "desc", "nulls first", ...
         Field("opclass", usual=()),  # the same for operator classes
-        Field("include", usual=()),
+        _INCLUDE,
         Field("unique", usual=False),
         Field("nulls_not_distinct", usual=False),
         Field("method", usual="btree"),
@@ -190,10 +211,11 @@ _KINDS = (
         _full("collations", ()),
         _full("tablespace"),
     ),
-    _nested("statistics", "kinds", "columns", Field("expressions", Level.TEXT, ()), _COMMENT,
+    _nested("statistics", "kinds", _COLUMNS, Field("expressions", Level.TEXT, ()), _COMMENT,
             _full("owner"), _full("statistics")),
     _nested(
-        "trigger", "timing", "events", "level", "function", Field("arguments", usual=()), Field("columns", usual=()),
+        "trigger", "timing", "events", "level", "function", Field("arguments", usual=()),
+        Field("columns", usual=(), refers=Refers.COLUMNS),
         _text("when"), Field("enabled", usual="origin"), Field("deferrable", usual="no"), "transition", "body", "order",
         _COMMENT, _full("definer"), _full("sql_mode"), Field("constraint", usual=False), "from_table",
     ),
