@@ -46,6 +46,8 @@ class Wait:
     #: ``table``, ``row`` (of the table), ``transaction`` (its end, whatever it holds) or ``other``
     kind: str = "table"
     holders: tuple[Holder, ...] = ()
+    #: False: the server does not say who holds it; these may
+    certain: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ def waiting(wait: Wait, holder: Holder | None, attempt: int, timeout: float) -> 
     elif wait.kind == "transaction":
         said = f"{who(holder)} has to end its transaction"
     else:
-        said = f"{awaited(wait)} is held by {who(holder)}"
+        said = f"{awaited(wait)} {'is' if wait.certain else 'may be'} held by {who(holder)}"
     line = f"{said}; try {attempt}, {timeout:g}s each"
     return line if len(line) <= ROOM else f"{said}; try {attempt}"
 
@@ -120,7 +122,8 @@ def held_by(wait: Wait | None, *, engine: str) -> str:
     others = f" and {count(more, 'other')}" if more else ""
     doing = f", {first.state}" if first.state else ""
     how = f"; {_END[engine].format(pid=first.pid)} ends it" if first.pid is not None else ""
-    return f"{who(first)}{doing}{others} held it; deploy again when it has ended{how}"
+    held = "held it" if wait.certain else "may have held it"
+    return f"{who(first)}{doing}{others} {held}; deploy again when it has ended{how}"
 
 
 def obstacle_lines(found: Obstacles) -> list[str]:
@@ -128,7 +131,8 @@ def obstacle_lines(found: Obstacles) -> list[str]:
     lines = []
     for holder in found.holders:
         state = f", {holder.state}" if holder.state not in (None, "active") else ""
-        lines.append(f"note {who(holder)} holds locks on {_few(holder.relations)}{state}")
+        held = f"holds locks on {_few(holder.relations)}" if holder.relations else "has a transaction open"
+        lines.append(f"note {who(holder)} {held}{state}")
     return lines + [f"note {line}" for line in invalid_lines(found.invalid)]
 
 
@@ -157,7 +161,12 @@ def holder_json(holder: Holder) -> dict[str, object]:
 
 def wait_json(wait: Wait) -> dict[str, object]:
     """A wait's stable fields."""
-    return {"relation": wait.relation, "kind": wait.kind, "holders": [holder_json(one) for one in wait.holders]}
+    return {
+        "relation": wait.relation,
+        "kind": wait.kind,
+        "certain": wait.certain,
+        "holders": [holder_json(one) for one in wait.holders],
+    }
 
 
 def obstacles_json(found: Obstacles) -> dict[str, object]:

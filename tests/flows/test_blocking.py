@@ -69,12 +69,12 @@ def running(repo: Repo, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = 60.0, *, every: float = 0.01) -> None:
     """Wait for a condition outside, which nothing tells of."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(0.01)
+        time.sleep(every)
 
 
 @dataclass

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from ....core.blocking import Obstacles, Wait
 from ....core.errors import DriftError, HgAuroraError, SecurityError, StateError
 from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Repeated, Script, State, StepRow
 from ....core.repeatable import Repeatable
@@ -21,7 +22,7 @@ from ....core.schema.model import Part, Schema
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
 from .. import ledger
-from . import compose, ledger_sql, rows, schema_store
+from . import blocking, compose, ledger_sql, rows, schema_store
 from .capture import Capture
 from .connection import LOST, numbered, opened, password, translated, where
 
@@ -458,6 +459,14 @@ class MysqlDatabase:
                 named = self._rows(ledger_sql.APPLICATION, {"pid": row["pid"]})
         application = named[0]["attr_value"] if named else f"{row['user'] or ''}@{row['host'] or ''}".strip("@")
         return LockHolder(pid=int(row["pid"]), application=application or "", since=None)
+
+    def blockers(self, pid: int) -> Wait | None:
+        """What a session waits for and who holds it, or may; None: it waits for no lock."""
+        return blocking.blockers(self._rows, pid, self._names["database"], mariadb=self._mariadb)
+
+    def obstacles(self, older: float) -> Obstacles:
+        """Transactions open for more than ``older`` seconds, and dumps. No index here is ever invalid."""
+        return blocking.obstacles(self._rows, older, self._names["database"], mariadb=self._mariadb)
 
     def password(self) -> str | None:
         """The password this connection is opened with, wherever it was found; None: it takes none."""
