@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import random
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from ....core.errors import HgAuroraError, RemoteError, SecurityError, StateError
+from ....core.errors import ConfigError, HgAuroraError, RemoteError, SecurityError, StateError
 from ....ports import Connection
 
 if TYPE_CHECKING:
@@ -35,6 +38,22 @@ SESSION: Mapping[str, str] = {
 }
 SINCE_14: Mapping[str, str] = {"client_connection_check_interval": "500ms"}
 
+#: the oldest server, as libpq counts versions
+OLDEST = 140000
+
+#: seconds in which a server that is full, or starts, is asked again
+PATIENCE = 15.0
+#: what a server says then (53300 and 57P03; libpq hands on no SQLSTATE of a refused connection)
+_LATER = re.compile(
+    r"too many clients|too many connections|connection slots are reserved|the database system is starting up"
+)
+#: what libpq says of a server that speaks something else; MySQL's greeting comes unasked
+_FOREIGN = re.compile(
+    r"invalid response to SSL negotiation|expected authentication request from server|"
+    r"unsupported frontend protocol|invalid response to GSSAPI negotiation"
+)
+T = TypeVar("T")
+
 #: libpq has no SQLSTATE for a refused connection, only the server's words (C locale or not, these stay English
 #: on servers with English messages; anything else is a RemoteError)
 _IDENTITY = re.compile(
@@ -48,6 +67,7 @@ def opened(
     """A new connection in autocommit, its settings fixed before anything else is asked.
 
     :raises SecurityError: the server refused the identity, or TLS could not be verified.
+    :raises ConfigError: it is too old, is none of PostgreSQL's, or a pooler stands before it.
     :raises RemoteError: it did not answer.
     """
     import psycopg
@@ -58,15 +78,48 @@ def opened(
     if password is not None:
         parameters["password"] = password
     with translated(connection):
-        opened = psycopg.connect(autocommit=True, prepare_threshold=None, **parameters)
-        wanted = {**settings, **SESSION}
-        if opened.info.server_version >= 140000:
-            wanted.update(SINCE_14)
-        opened.execute(
-            "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text(%s::json) s",
-            (json.dumps(wanted),),
-        )
+        opened = patiently(lambda: psycopg.connect(autocommit=True, prepare_threshold=None, **parameters))
+        try:
+            if opened.info.server_version < OLDEST:
+                raise ConfigError(
+                    f"{where(connection)} is PostgreSQL {opened.info.parameter_status('server_version')}",
+                    state="nothing was changed",
+                    hint=f"hgaurora needs PostgreSQL {OLDEST // 10000} or later",
+                )
+            wanted = json.dumps({**settings, **SESSION, **SINCE_14})
+            pids = opened.execute(
+                "SELECT DISTINCT pg_catalog.pg_backend_pid() FROM (SELECT pg_catalog.set_config(s.key, s.value, false)"
+                " FROM pg_catalog.json_each_text(%s::json) s OFFSET 0) x",
+                (wanted,),
+            ).fetchall()
+            if pids != [(opened.info.backend_pid,)]:
+                raise ConfigError(
+                    f"{where(connection)} is a pooler (PgBouncer, RDS Proxy): the session behind it may be another one "
+                    "with each statement, and with it the lock",
+                    state="nothing was changed",
+                    hint="name the server itself in the environment's url",
+                )
+        except BaseException:
+            opened.close()
+            raise
     return opened
+
+
+def patiently(connect: Callable[[], T]) -> T:
+    """A connection, asked for again (about :data:`PATIENCE` seconds in all) while the server has no room for one more
+    session, or is starting up. Only for the first connection of something: in its midst a lost one is an error."""
+    import psycopg
+
+    deadline = time.monotonic() + PATIENCE
+    for attempt in itertools.count():
+        try:
+            return connect()
+        except psycopg.OperationalError as error:
+            wait = min(0.1 * 2**attempt, 2.0) * random.uniform(0.5, 1.0)
+            if not _LATER.search(str(error)) or time.monotonic() + wait > deadline:
+                raise
+            time.sleep(wait)  # between two tries: nothing tells when a session ends
+    raise AssertionError("the loop returns or raises")
 
 
 def where(connection: Connection) -> str:
@@ -103,6 +156,13 @@ def refusal(said: str, sqlstate: str | None, connection: Connection) -> HgAurora
     at, state = where(connection), sqlstate or ""
     said = said.splitlines()[-1].strip() if said else "no answer"
     data: dict[str, object] = {"sqlstate": sqlstate, "where": at}
+    if not state and _FOREIGN.search(said):
+        return ConfigError(
+            f"{at} does not speak PostgreSQL's protocol: {said}",
+            state="nothing was changed",
+            hint="a MySQL or MariaDB server has a url that begins with mysql:// or mariadb://",
+            data=data,
+        )
     if state.startswith("28") or (not state and _IDENTITY.search(said)):
         return SecurityError(
             f"{at} refused the connection: {said}",

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +22,9 @@ from .guard import Guard, GuardedConnection, GuardedCursor
 #: a lock not granted in time, a deadlock, and a transaction that another one stood in the way of: the whole
 #: transaction may be tried again (PostgreSQL manual, appendix A and 13.5)
 TRY_AGAIN = frozenset({"55P03", "40P01", "40001"})
+
+#: what a server says that has no room (53300; libpq hands on no SQLSTATE of a refused connection)
+FULL = re.compile(r"too many clients|too many connections|connection slots are reserved")
 
 _PLACE = ("host", "port", "dbname", "user")
 _SET = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::json) s"
@@ -36,6 +42,8 @@ class Engine:
         self.job = job
         self.password = password
         self.trace = trace
+        #: seconds between tries of the first connection
+        self.waits: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0, 2.0)
 
     def url(self) -> URL:
         given = dict(self.job["parameters"])
@@ -64,13 +72,27 @@ class Engine:
             cparams["password"] = self.password()
         if dialect.driver != "psycopg" or dialect.is_async:
             return None
-        connection = GuardedConnection.connect(
-            *cargs, **{**cparams, "cursor_factory": GuardedCursor, "prepare_threshold": None}
+        connection = self.patiently(
+            lambda: GuardedConnection.connect(
+                *cargs, **{**cparams, "cursor_factory": GuardedCursor, "prepare_threshold": None}
+            )
         )
         values = [json.dumps(self.settings(connection)).encode()]
         Guard._rows(connection.pgconn.exec_params(_SET.encode(), values))
         os.register_at_fork(after_in_child=lambda: connection.closed or os.close(connection.fileno()))
         return connection
+
+    def patiently(self, connect: Callable[[], GuardedConnection]) -> GuardedConnection:
+        """The first connection is asked for again while the server is full; nothing was begun. Later ones are not."""
+        for wait in self.waits:
+            try:
+                return connect()
+            except psycopg.OperationalError as error:
+                if not FULL.search(str(error)):
+                    raise
+                time.sleep(wait * random.uniform(0.5, 1.0))  # nothing tells when a session ends
+        self.waits = ()
+        return connect()
 
     def settings(self, connection: GuardedConnection) -> dict[str, Any]:
         """What a session begins with."""
