@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Any
 
 from hgaurora.adapters.database.postgresql import maintenance
 from hgaurora.adapters.local.dump import DumpSnapshots, copy_name
-from hgaurora.adapters.migrations.process import ChildSession
 from hgaurora.app.compose import Adapters
 from hgaurora.core.model import State
 from hgaurora.core.settings import Environment
-from hgaurora.ports import Connection, Job
+from hgaurora.ports import Connection
+from tests import weak
 from tests.crash.points import Points, Recorded, RecordedAdapters, RecordedMigrator
 
 
@@ -32,23 +31,11 @@ class Control:
 
 def _child(old: str, new: str) -> Callable[[Points], Adapters]:
     """A child with one line of its program replaced."""
-    text = ChildSession.program.read_text()
-    assert text.count(old) == 1, f"the child has {old!r} {text.count(old)} times"
-
-    class Session(ChildSession):
-        def __init__(self, job: Job, on_event: Callable[[Mapping[str, object]], None] | None) -> None:
-            with tempfile.NamedTemporaryFile("w", suffix=".py", delete=False) as file:
-                file.write(text.replace(old, new))
-            self.program = Path(file.name)
-            super().__init__(job, on_event)
-
-        def close(self) -> None:
-            super().close()
-            self.program.unlink(missing_ok=True)
+    session = weak.child((old, new))
 
     class Weak(RecordedAdapters):
         def migrator(self) -> Any:
-            return RecordedMigrator(self.points, lambda job, on_event: Session(job, on_event))
+            return RecordedMigrator(self.points, lambda job, on_event: session(job, on_event))
 
     return Weak
 

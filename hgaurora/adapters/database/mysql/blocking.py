@@ -57,7 +57,8 @@ JOIN information_schema.innodb_trx x ON x.trx_id = w.blocking_trx_id
 JOIN information_schema.processlist p ON p.id = x.trx_mysql_thread_id
 """
 
-#: transactions that are open, oldest first (as of a tenth of a second ago: the server keeps what was asked for), but for ours. %(pid)s, %(older)s
+#: transactions that are open, oldest first, but for ours; as of a tenth of a second ago, longer the server keeps none.
+#: %(pid)s, %(older)s
 OPEN = f"""
 SELECT {_COLUMNS} FROM information_schema.innodb_trx x
 JOIN information_schema.processlist p ON p.id = x.trx_mysql_thread_id
