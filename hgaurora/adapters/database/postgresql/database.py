@@ -60,7 +60,7 @@ class PostgresDatabase:
         }
         self._open: psycopg.Connection[Any] | None = None
         self._locked = False
-        self._known: Known | None = None
+        self._catalogue: Known | None = None
 
     def facts(self) -> dict[str, object]:
         """Server facts: ``product``, ``version``, ``database``, ``user``, ``host``, ``read_only``."""
@@ -381,7 +381,7 @@ class PostgresDatabase:
         from . import capture
 
         with translated(self.connection):
-            schema, self._known = capture.capture(self._connected(), self._outside())
+            schema, self._catalogue = capture.capture(self._connected(), self._outside())
         return schema
 
     def _outside(self) -> tuple[str, str]:
