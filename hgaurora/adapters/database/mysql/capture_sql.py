@@ -13,9 +13,9 @@ from dataclasses import dataclass
 #: views of ``information_schema`` that a capture leaves out, by reason; and InnoDB's own, which begin with ``innodb_``
 EXCLUDED = {
     "of the server, not of one database": "all_plugins applicable_roles character_sets catalogs servers"
-XX
-    " administrable_role_authorizations resource_groups sql_functions st_spatial_reference_systems st_units_of_measure spatial_ref_sys"
-    " tablespaces"
+    " collations collation_character_set_applicability enabled_roles engines files key_caches keywords plugins"
+    " administrable_role_authorizations resource_groups sql_functions st_spatial_reference_systems"
+    " st_units_of_measure spatial_ref_sys tablespaces"
     " tablespaces_extensions user_attributes user_privileges",
     "state of the server or of a session": "client_statistics global_status global_variables index_statistics"
     " optimizer_costs optimizer_trace processlist profiling session_status session_variables system_variables"
