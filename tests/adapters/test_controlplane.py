@@ -1,6 +1,7 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What a control plane must do, asked of each one that is local: base backups of the engine, and dumps by URL.
+"""What a control plane must do, asked of each one that is local: base backups of the engine, and dumps by URL of
+PostgreSQL and of MySQL.
 
 Crash points are not chosen by hand: an undisturbed run names every action, and a process is killed after some of them,
 or with ``HGAURORA_TEST_CRASH=all`` after each.
@@ -8,6 +9,7 @@ or with ``HGAURORA_TEST_CRASH=all`` after each.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -21,13 +23,19 @@ from typing import Any
 
 import engines
 import psycopg
+import pymysql
 import pytest
 
+from hgaurora.adapters.database.mysql import connection as mysql
+from hgaurora.adapters.database.mysql import maintenance as my_maintenance
+from hgaurora.adapters.database.mysql.ledger_sql import lock_name
 from hgaurora.adapters.database.postgresql import maintenance
 from hgaurora.adapters.database.postgresql.ledger_sql import LOCK_KEY
 from hgaurora.adapters.local import dump
 from hgaurora.adapters.local.cluster import LocalCluster
 from hgaurora.adapters.local.dump import DumpSnapshots
+from hgaurora.adapters.local.mysql_clients import environment, option_file
+from hgaurora.adapters.local.mysql_dump import MysqlSnapshots
 from hgaurora.core.errors import InputError, RemoteError, StateError
 from hgaurora.ports import Connection, ControlPlane
 
@@ -42,6 +50,9 @@ class Plane:
         self.kind, self.folder, self.url = kind, folder, url
 
     def make(self, trace: Callable[[str], None] = lambda action: None) -> ControlPlane:
+        if self.url and self.kind == "mysql":
+            live = mysql.from_url(self.url)
+            return MysqlSnapshots(self.folder, environment="dev", connection=live, fsync=False, trace=trace)
         if self.url:
             return DumpSnapshots(self.folder, environment="dev", url=self.url, fsync=False, trace=trace)
         return LocalCluster(self.folder, environment="dev", fsync=False, trace=trace)
@@ -65,8 +76,13 @@ class Plane:
         return done.stdout.splitlines()
 
 
-@pytest.fixture(params=["cluster", "dump"])
+@pytest.fixture(params=["cluster", "dump", "mysql"])
 def plane(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Plane]:
+    if request.param == "mysql":
+        with engines.fresh_my_database(request.getfixturevalue("my_server")) as url:
+            yield Plane("mysql", tmp_path / "env", url)
+            _drop_my_relatives(url)
+        return
     if request.param == "dump":
         with engines.fresh_database(request.getfixturevalue("pg_server")) as url:
             yield Plane("dump", tmp_path / "env", url)
@@ -86,7 +102,36 @@ def _drop_relatives(url: str) -> None:
                 server.drop(name)
 
 
-def connect(connection: Connection, **more: str) -> psycopg.Connection[Any]:
+def _drop_my_relatives(url: str) -> None:
+    connection = mysql.from_url(url)
+    live = connection.parameters["dbname"]
+    with my_maintenance.connect(connection) as server:
+        for (name,) in say(connection, f"SHOW DATABASES LIKE '{live}~%'"):
+            server.drop(name)
+
+
+class MySession:
+    """What these tests use of a connection, on MySQL."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.session = mysql.opened(connection, application="shop")
+
+    def __enter__(self) -> MySession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(pymysql.Error):  # ended by the server
+            self.session.close()
+
+    def execute(self, query: str, values: Any = None) -> Any:
+        cursor = self.session.cursor()
+        cursor.execute(query, values)
+        return cursor
+
+
+def connect(connection: Connection, **more: str) -> Any:
+    if connection.engine == "mysql":
+        return MySession(connection)
     parameters: dict[str, Any] = {**connection.parameters, **more, "password": connection.password()}
     return psycopg.connect(**parameters, autocommit=True)
 
@@ -96,7 +141,7 @@ def say(connection: Connection, *queries: str) -> list[Any]:
     with connect(connection) as session:
         for query in queries[:-1]:
             session.execute(query)
-        return session.execute(queries[-1]).fetchall()
+        return list(session.execute(queries[-1]).fetchall())
 
 
 def take(control: ControlPlane, snapshot: str, tags: Mapping[str, str] = TAGS) -> list[tuple[str, int | None]]:
@@ -108,10 +153,18 @@ def take(control: ControlPlane, snapshot: str, tags: Mapping[str, str] = TAGS) -
 
 def prepare(control: ControlPlane, snapshot: str = "dev-1-1") -> None:
     """Two rows in a snapshot, a third one after it."""
-    with connect(control.connection()) as session:
-        session.execute("create schema ledger; create table ledger.t as select generate_series(1, 2) as n")
+    live = control.connection()
+    with connect(live) as session:
+        if live.engine == "postgresql":
+            session.execute("create schema ledger")
+        session.execute(f"create table {table(live)} as select 1 as n union select 2")
         take(control, snapshot)
-        session.execute("insert into ledger.t values (3)")
+        session.execute(f"insert into {table(live)} values (3)")
+
+
+def table(connection: Connection) -> str:
+    """The table of :func:`prepare`."""
+    return "ledger_t" if connection.engine == "mysql" else "ledger.t"
 
 
 def points(actions: list[str], *, seed: int = 0) -> list[int]:
@@ -123,7 +176,7 @@ def points(actions: list[str], *, seed: int = 0) -> list[int]:
 
 
 def rows(connection: Connection) -> list[int]:
-    return [n for (n,) in say(connection, "select n from ledger.t order by n")]
+    return [n for (n,) in say(connection, f"select n from {table(connection)} order by n")]
 
 
 def restore(control: ControlPlane, deployment: str, snapshot: str = "dev-1-1") -> None:
@@ -143,7 +196,7 @@ def test_a_snapshot_is_taken_while_others_write(plane: Plane) -> None:
     def write() -> None:
         with connect(control.connection()) as session:
             while not stop.is_set():
-                session.execute("insert into busy select generate_series(1, 100)")
+                session.execute("insert into busy values " + ", ".join(f"({n})" for n in range(100)))
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -206,7 +259,9 @@ def test_a_snapshot_that_fails_leaves_nothing(plane: Plane) -> None:
 
 
 def _is_content(path: Path) -> bool:
-    return path.name in ("database.dump", "PG_VERSION") or (path.name == "1259" and path.parent.parent.name == "base")
+    return path.name in ("database.dump", "database.sql", "PG_VERSION") or (
+        path.name == "1259" and path.parent.parent.name == "base"
+    )
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".x", "a'b", "x" * 101])
@@ -245,6 +300,9 @@ def test_closing_ends_sessions_of_others_only(plane: Plane) -> None:
     prepare(control)
     control.restore_copy("dev-1-1", deployment="dev-2")
     live = control.connection()
+    if plane.kind == "mysql":
+        _closing_on_mysql(control, live)
+        return
     with (
         connect(live, application_name="hgaurora dev") as ours,
         connect(live, application_name="hgaurora dev-2") as named,
@@ -268,6 +326,24 @@ def test_closing_ends_sessions_of_others_only(plane: Plane) -> None:
     control.restore_open(deployment="dev-2")
     assert control.restoring() is None
     assert rows(control.connection()) == [1, 2, 3]
+
+
+def _closing_on_mysql(control: ControlPlane, live: Connection) -> None:
+    """No server of MySQL's keeps new sessions out of one database; what they write stays in the retired one."""
+    with connect(live) as ours, connect(live) as shop:
+        assert ours.execute("SELECT GET_LOCK(%s, 0)", [lock_name(live.parameters["dbname"])]).fetchone() == (1,)
+        control.restore_close(deployment="dev-2")
+        control.restore_close(deployment="dev-2")
+        with pytest.raises(pymysql.OperationalError):
+            shop.execute("select 1")
+        assert ours.execute("select 1").fetchone() == (1,)
+        with connect(control.connection()) as late:
+            late.execute(f"insert into {table(live)} values (4)")
+    control.restore_note(deployment="dev-2", action="close")
+    control.restore_open(deployment="dev-2")
+    control.restore_open(deployment="dev-2")
+    assert control.restoring() is None
+    assert rows(control.connection()) == [1, 2, 3, 4]
 
 
 def test_one_restore_at_a_time(plane: Plane) -> None:
@@ -324,7 +400,8 @@ def test_a_restore_killed_after_any_action_is_finished_by_the_next_run(plane: Pl
     assert len(actions) > 8
     for kill in points(actions, seed=int(look)):
         control = plane.make()
-        say(control.connection(), f"insert into ledger.t values ({100 + kill})", "select 1")
+        live = control.connection()
+        say(live, f"insert into {table(live)} values ({100 + kill})", "select 1")
         deployment = f"dev-{200 + kill}"
         assert plane.run_killed(RESTORE.format(deployment), kill) == actions[:kill]
         if look:
@@ -359,6 +436,9 @@ def _retired_rows(plane: Plane, deployment: str) -> list[int]:
         finally:
             retired.stop()
             shutil.rmtree(retired.data)
+    if plane.kind == "mysql":
+        live = mysql.from_url(plane.url)
+        return rows(mysql.at(live, dump.retired_name(live.parameters["dbname"], deployment)))
     connection = maintenance.from_url(plane.url)
     name = dump.retired_name(connection.parameters["dbname"], deployment)
     with maintenance.connect(connection) as server:
@@ -435,6 +515,131 @@ def test_a_database_that_only_has_the_copys_name_is_left_alone(pg_server: str, t
             control.restore_copy("dev-1-1", deployment="dev-2")
         assert say(maintenance.at(live, name), "select count(*) from precious") == [(0,)]
         _drop_relatives(url)
+
+
+#: what moves with no table: two views (one over the other), a trigger, routines, an event; and a foreign key
+PROGRAMS = (
+    "create table p (id int primary key)",
+    "create table c (id int primary key, p int, g int as (p + 1), foreign key (p) references p (id))",
+    "insert into p values (1)",
+    "insert into c (id, p) values (1, 1)",
+    "create view v2 as select id, g from c",
+    "create view v1 as select v2.id from v2",
+    "create trigger tr before insert on c for each row set new.p = 1",
+    "create procedure pr() begin select 1; select 2; end",
+    "create function f() returns int deterministic return 7",
+    "create event ev on schedule every 1 day starts '2038-01-01' do delete from c",
+)
+EVERYTHING = (
+    "select table_name, 'view' from information_schema.views where table_schema = database()"
+    " union select trigger_name, 'trigger' from information_schema.triggers where trigger_schema = database()"
+    " union select routine_name, 'routine' from information_schema.routines where routine_schema = database()"
+    " union select event_name, 'event' from information_schema.events where event_schema = database()"
+    " union select table_name, referenced_table_name from information_schema.referential_constraints"
+    " where constraint_schema = database() and unique_constraint_schema = database() order by 1"
+)
+WHOLE = [("c", "p"), ("ev", "event"), ("f", "routine"), ("pr", "routine"), ("tr", "trigger"), ("v1", "view"),
+         ("v2", "view")]  # fmt: skip
+
+
+@pytest.mark.parametrize("calls", [RESTORE, ABANDON], ids=["restored", "abandoned"])
+def test_views_triggers_routines_and_events_come_back_after_a_kill_at_any_action(
+    my_database: str, tmp_path: Path, calls: str
+) -> None:
+    live = mysql.from_url(my_database)
+    say(live, *PROGRAMS, "select 1")
+    plane = Plane("mysql", tmp_path / "env", my_database)
+    take(plane.make(), "dev-1-1")
+    say(
+        live,
+        "drop view v1",
+        "drop trigger tr",
+        "create view v9 as select 9 as nine",
+        "insert into p values (2)",
+        "select 1",
+    )
+    before = say(live, EVERYTHING)
+    abandoned = calls is ABANDON
+    # abandoned after the live database has lost its programs, which only the swap takes away
+    cut = RESTORE.split("control.restore_swap")[0]
+    swap = 'control.restore_swap(deployment="{0}")\n'
+    actions = plane.run((cut + swap).format("dev-100"))
+    plane.make().restore_done(deployment="dev-100")
+    say(
+        live,
+        "drop view v1",
+        "drop trigger tr",
+        "create view v9 as select 9 as nine",
+        "insert into p values (2)",
+        "select 1",
+    )
+    last = actions.index("swapped") if abandoned else len(actions)
+    for kill in points(actions[:last], seed=3):
+        deployment = f"dev-{200 + kill}"
+        assert plane.run_killed((cut + swap).format(deployment), kill) == actions[:kill]
+        if abandoned:
+            plane.run(f'control.restore_open(deployment="{deployment}")')
+            assert say(live, EVERYTHING) == before
+            assert say(live, "select max(id) from p") == [(2,)]
+            continue
+        plane.run((cut + swap).format(deployment))
+        assert [tuple(row) for row in say(live, EVERYTHING)] == WHOLE
+        assert say(live, "select f(), (select max(id) from p), (select count(*) from v1)") == [(7, 1, 1)]
+        plane.make().restore_done(deployment=deployment)
+        retired = mysql.at(live, dump.retired_name(live.parameters["dbname"], deployment))
+        ((kept,),) = say(retired, "select programs from hgaurora_retired")
+        assert "VIEW" in kept
+        say(live, "drop view v1", "drop trigger tr", "create view v9 as select 9 as nine", "insert into p values (2)",
+            "select 1")  # fmt: skip
+    _drop_my_relatives(my_database)
+
+
+def test_what_no_dump_holds_is_refused(my_database: str, tmp_path: Path) -> None:
+    live = mysql.from_url(my_database)
+    say(live, "create table old (n int) engine = MyISAM", "select 1")
+    control = MysqlSnapshots(tmp_path, environment="dev", connection=live, fsync=False)
+    with pytest.raises(StateError, match="old is not InnoDB") as caught:
+        control.start_snapshot("dev-1-1", tags=TAGS)
+    assert "ENGINE = InnoDB" in (caught.value.hint or "")
+    assert control.snapshots() == []
+
+
+def test_a_foreign_key_from_another_database_is_not_led_away(my_database: str, tmp_path: Path) -> None:
+    live = mysql.from_url(my_database)
+    name = live.parameters["dbname"]
+    say(live, "create table p (id int primary key)", f"create database `{name}~x`",
+        f"create table `{name}~x`.c (p int, foreign key (p) references `{name}`.p (id))", "select 1")  # fmt: skip
+    control = MysqlSnapshots(tmp_path, environment="dev", connection=live, fsync=False)
+    take(control, "dev-1-1")
+    with pytest.raises(StateError, match="would follow its tables away"):
+        restore(control, "dev-2")
+    control.restore_open(deployment="dev-2")
+    say(live, f"drop database `{name}~x`", "select 1")
+
+
+def test_a_mysql_database_that_only_has_the_copys_name_is_left_alone(my_database: str, tmp_path: Path) -> None:
+    live = mysql.from_url(my_database)
+    control = MysqlSnapshots(tmp_path, environment="dev", connection=live, fsync=False)
+    take(control, "dev-1-1")
+    name = dump.copy_name(live.parameters["dbname"], "dev-2")
+    say(live, f"create database `{name}`", f"create table `{name}`.precious (n int)", "select 1")
+    with pytest.raises(StateError, match="not of a restore"):
+        control.restore_copy("dev-1-1", deployment="dev-2")
+    assert say(mysql.at(live, name), "select count(*) from precious") == [(0,)]
+    _drop_my_relatives(my_database)
+
+
+def test_a_password_of_mysql_is_in_no_argument(tmp_path: Path) -> None:
+    connection = mysql.from_url("mysql://ana:s%22e%5Ccret@db.example/shop?ssl-ca=/ca.pem")
+    path = tmp_path / "my.cnf"
+    for mariadb in (True, False):
+        option_file(connection, path, mariadb=mariadb)
+        text = path.read_text()
+        assert 'password="s\\"e\\\\cret"' in text
+        assert 'ssl-ca="/ca.pem"' in text
+        assert ("ssl-verify-server-cert" if mariadb else 'ssl-mode="VERIFY_IDENTITY"') in text
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not any("cret" in value for value in environment().values())
 
 
 def test_names_of_copies_fit_and_never_meet() -> None:
