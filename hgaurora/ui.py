@@ -26,8 +26,16 @@ BAR_AFTER = 1.0
 #: and a line elsewhere each time this many seconds have passed
 LINE_EVERY = 30.0
 
-_COLOURS = {"ok": "32", "warning": "33", "warning:": "33", "fail": "31", "error": "31", "abort:": "31"}
-_KIND = re.compile(r"(abort:|warning:|(?:ok|warning|fail|error)\b(?= ))")
+_COLOURS = {
+    **{"ok": "32", "warning": "33", "warning:": "33", "fail": "31", "error": "31", "abort:": "31"},
+    # what became of a thing of the schema
+    **{"added": "32", "dropped": "31", "changed": "33", "renamed": "36", "granted": "32", "revoked": "31"},
+}
+_KIND = re.compile(
+    r"(abort:|warning:|(?:ok|warning|fail|error)\b(?= )"
+    # of a schema's changes, which are indented below what they are the changes of
+    r"|(?<=  )(?:added|dropped|changed|renamed|granted|revoked)\b(?= ))"
+)
 
 
 class Channel(Protocol):
@@ -142,11 +150,10 @@ class Terminal(Streams):
     def _painted(self, stream: TextIO, text: str) -> str:
         if not self._colour or not stream.isatty():
             return text
-        return (
-            _KIND.sub(lambda kind: f"\x1b[{_COLOURS[kind[0]]}m{kind[0]}\x1b[0m", text, count=1)
-            if (_KIND.match(text))
-            else text
-        )
+        kind = _KIND.match(text, len(text) - len(text.lstrip(" ")))
+        if kind is None:
+            return text
+        return f"{text[: kind.start()]}\x1b[{_COLOURS[kind[0]]}m{kind[0]}\x1b[0m{text[kind.end() :]}"
 
     def lasts(self, topic: str, item: str, position: int | None, total: int | None, seconds: float) -> None:
         """A bar on a terminal, once it lasts longer than a second; else lines."""

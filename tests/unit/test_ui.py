@@ -85,6 +85,14 @@ def test_colour_can_be_switched_off(name: str, monkeypatch: pytest.MonkeyPatch) 
     assert err.getvalue() == "abort: no\n"
 
 
+def test_changes_of_a_schema_have_colours_where_they_are_listed() -> None:
+    ui = Terminal(out := Tty(), Tty())
+    ui.write("  dropped column orders.vat")
+    ui.write("dropped by nobody")
+    ui.write("  undropped column")
+    assert out.getvalue() == "  \x1b[31mdropped\x1b[0m column orders.vat\ndropped by nobody\n  undropped column\n"
+
+
 def test_a_secret_that_is_learnt_is_masked() -> None:
     ui = Terminal(out := io.StringIO(), io.StringIO())
     ui.redact.add("tr0ub4dor")
