@@ -227,7 +227,10 @@ _NOISE = re.compile(r"^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restr
 
 
 def dump(url: str) -> str:
-    """The schema as ``pg_dump -s`` has it, without the ledger, the version table and noise."""
+    """The schema as ``pg_dump -s`` (or ``SHOW CREATE``) has it, without the ledger, the version table and noise."""
+    if url.startswith("mysql"):
+        tables = [name for (name,) in query(url, "SHOW TABLES") if not name.startswith(("hgaurora_", "alembic_version"))]
+        return "\n".join(query(url, f"SHOW CREATE TABLE `{name}`")[0][1] for name in sorted(tables))
     with psycopg.connect(url) as connection:
         major = connection.info.server_version // 10000
     program = binaries.for_dump(major, tls=False).program("pg_dump")
@@ -242,6 +245,9 @@ def dump(url: str) -> str:
 
 def versions(url: str) -> set[str]:
     """The rows of Alembic's version table."""
+    if url.startswith("mysql"):
+        there = query(url, "SHOW TABLES LIKE 'alembic_version'")
+        return {row[0] for row in query(url, "SELECT version_num FROM alembic_version")} if there else set()
     with psycopg.connect(url) as connection:
         if connection.execute("SELECT to_regclass('public.alembic_version')").fetchone() == (None,):
             return set()
@@ -250,6 +256,10 @@ def versions(url: str) -> set[str]:
 
 def query(url: str, text: str) -> list[tuple[Any, ...]]:
     """Rows of a query."""
+    if url.startswith("mysql"):
+        with engines.my_connection(url) as session, session.cursor() as asked:
+            asked.execute(text)
+            return list(asked.fetchall())
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(text)
         return cursor.fetchall() if cursor.description else []

@@ -1,6 +1,6 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Snapshots, and going back to one: on a local server, and on any PostgreSQL by URL."""
+"""Snapshots, and going back to one: on a local server, and on any PostgreSQL or MySQL by URL."""
 
 from __future__ import annotations
 
@@ -31,16 +31,19 @@ class Place:
         return str(call(self.repo, "engine", verb="start", env="dev", json=True).json()[0]["socket"])
 
     def tables(self) -> set[str]:
-        """Tables in public but Alembic's."""
+        """Tables but Alembic's and the ledger's."""
+        if self.url().startswith("mysql"):
+            names = {name for (name,) in query(self.url(), "SHOW TABLES")}
+            return {name for name in names if not name.startswith(("alembic_version", "hgaurora_"))}
         rows = query(self.url(), "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         return {name for (name,) in rows} - {"alembic_version"}
 
 
-@pytest.fixture(params=["local", "url"])
+@pytest.fixture(params=["local", "url", "mysql"])
 def place(request: pytest.FixtureRequest, repo: Repo) -> Iterator[Place]:
-    """Both kinds of environment."""
-    if request.param == "url":
-        url = request.getfixturevalue("pg_database")
+    """Each kind of environment."""
+    if request.param != "local":
+        url = request.getfixturevalue("my_database" if request.param == "mysql" else "pg_database")
         repo.commit({"hgaurora.toml": settings({"dev": url}, extra={"dev": 'snapshot = "each"'})}, "settings")
         yield Place(repo, url)
         return
@@ -55,7 +58,7 @@ def test_there_and_back(place: Place) -> None:
     repo = place.repo
     first = repo.commit({"migrations/versions/0001.py": ONE, "migrations/versions/0002.py": TWO}, "two")
     call(repo, "deploy", env="dev")
-    query(place.url(), "INSERT INTO customers SELECT generate_series(1, 500)")
+    query(place.url(), "INSERT INTO customers VALUES " + ", ".join(f"({n})" for n in range(500)))
     repo.commit({"migrations/versions/0003.py": NO_WAY_BACK}, "no way back")
     call(repo, "deploy", env="dev")
     assert place.tables() == {"orders"}
