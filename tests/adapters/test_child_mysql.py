@@ -63,7 +63,7 @@ def test_a_failed_step_can_run_again(dev: Bench) -> None:
             session.run(migrate(scripts[1]), ordinal=2, snapshot=None)
         assert caught.value.data["errno"] == 1051
         assert caught.value.data["sqlstate"] == "42S02"
-        assert caught.value.state == "1 statement of it stand"
+        assert caught.value.state == "1 statement of it stands"
         dev.query("CREATE TABLE gate (n integer)")
         result = session.run(migrate(scripts[1]), ordinal=2, snapshot=None)
         assert (result.statements, result.replayed) == (2, 1)

@@ -237,9 +237,10 @@ JOURNAL_CLOSE = (
     "UPDATE {db}hgaurora_statement SET closed = id"
     " WHERE closed = 0 AND revision = %(revision)s AND direction = %(direction)s"
 )
+#: locking: an intent that a dead child sent is waited for; one that the server takes later has the old epoch
 JOURNAL_OPEN = """
 SELECT id, revision, direction, sql_hash, params_hash, `sql`, state, result, proof
-FROM {db}hgaurora_statement WHERE closed = 0 ORDER BY revision, direction, ordinal
+FROM {db}hgaurora_statement WHERE closed = 0 ORDER BY revision, direction, ordinal LOCK IN SHARE MODE
 """
 
 #: never waits; the second column is the connection's id

@@ -78,6 +78,8 @@ class GuardedConnection(pymysql.connections.Connection):  # type: ignore[type-ar
     """PyMySQL's connection, with a :class:`~.guard.Guard` once it is the one that migrates."""
 
     guard: Guard | None = None
+    #: the guard of the one that migrates
+    main: Guard | None = None
 
     def _guards(self) -> Guard | None:
         return self.guard if self.guard is not None and self.guard.active and not self.guard.sending else None
@@ -122,4 +124,11 @@ class GuardedConnection(pymysql.connections.Connection):  # type: ignore[type-ar
         ending = isinstance(sql, str) and sql in ("COMMIT", "ROLLBACK")
         if command == COMMAND.COM_QUERY and self._guards() is not None and not ending:
             raise Refused("journal", "the migration sends a statement past the connection's cursors", "use a cursor")
+        main = type(self).main
+        if command == COMMAND.COM_QUERY and main is not None and main.active and main is not self.guard:
+            raise Refused(
+                "journal",
+                "the migration uses a connection of its own to the environment's database",
+                "use op.get_bind(): nothing else is journaled, and could be done twice",
+            )
         super()._execute_command(command, sql)

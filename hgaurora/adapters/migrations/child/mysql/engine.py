@@ -103,7 +103,7 @@ class Engine:
     def guard(self, raw: GuardedConnection) -> Guard:
         side = self.opened(pymysql.Connection, {"autocommit": True})
         raw.guard = Guard(raw, side, self.job, self.trace)
-        self._guard = raw.guard
+        self._guard = GuardedConnection.main = raw.guard
         return raw.guard
 
     def lock(self, guard: Guard) -> dict[str, Any]:

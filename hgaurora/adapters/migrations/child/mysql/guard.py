@@ -110,6 +110,7 @@ class Guard:
         self._names = (*_BASELINE, limit, isolation)
         self.settings = self._now()
         self.database = str(self.settings["database"])
+        self.home = self.database.lower()
         self.backend = connection.thread_id()
         self.deployment = self.epoch = ""
         self.key: tuple[str, str] = ("", "")
@@ -205,8 +206,9 @@ class Guard:
         """What stands of a step that failed, in words."""
         rows = self.open.get(self.key, ())
         done = sum(row["state"] == "done" for row in rows)
-        said = f"{done} statement{'s' if done != 1 else ''} of it stand" if done else "nothing of it was done"
-        if rows and rows[-1]["state"] == "failed" and rows[-1]["proof"] is None:
+        stand = "1 statement of it stands" if done == 1 else f"{done} statements of it stand"
+        said = stand if done else "nothing of it was done"
+        if rows and rows[-1]["state"] == "failed" and "why" in json.loads(rows[-1]["proof"] or "{}"):
             return said + "; what the one that failed did before is not known"
         return said
 
@@ -226,6 +228,7 @@ class Guard:
 
     def executemany(self, cursor: Any, query: Any, args: list[Any]) -> Any:
         """A statement for several sets of parameters: data changes are one unit, everything else goes one by one."""
+        self._own()
         text = query if isinstance(query, str) else query.decode()
         found = self._split(text)
         if self.ended or not args:
@@ -239,12 +242,15 @@ class Guard:
         send = functools.partial(cursor.executemany, query, args)
         return self._one(cursor, Sent(found[0], filled, text, send, True))
 
-    def execute(self, cursor: Any, query: Any, args: Any = None) -> Any:
-        """Send a string of a script, statement by statement, or answer it from the journal."""
+    def _own(self) -> None:
         if threading.get_ident() != self.thread:
             # it could come after the step is over, into the next one
             self.foreign = True
             raise Refused("threads", "the migration sends a statement from a thread of its own")
+
+    def execute(self, cursor: Any, query: Any, args: Any = None) -> Any:
+        """Send a string of a script, statement by statement, or answer it from the journal."""
+        self._own()
         if self.ended:
             # Alembic's version rows, which are committed with the ledger's
             with self.passing():
@@ -392,7 +398,10 @@ class Guard:
         """Keep count of temporary tables, and see what is only about them."""
         if found not in (Kind.TEMPORARY, Kind.DDL):
             return found
-        objects = {name.lower() for what, _, name in named(meaning).objects if what == "table"}
+        touched_now = named(meaning)
+        if touched_now.tag == "DROP DATABASE" and touched_now.objects[0][2].lower() == self.home:
+            raise Refused("ledger", "the migration drops the database that it runs in, and the ledger with it")
+        objects = {name.lower() for what, _, name in touched_now.objects if what == "table"}
         if found is Kind.DDL:
             if not objects & self.temporary:
                 return found
@@ -428,8 +437,7 @@ class Guard:
     def _data(self, cursor: Any, sent: Sent) -> Any:
         """A change of data: committed at once, its journal row in the same transaction."""
         if table := self.tables.unprovable(sent.meaning, self.database, self.temporary):
-            self.trace("unprovable", table)
-            return self._alone(cursor, sent, Kind.OPAQUE)
+            return self._alone(cursor, sent, Kind.OPAQUE, why=f"{table} knows no transactions")
         try:
             answer = self._sent(sent)
             sent.result = self._result(cursor, sent)
@@ -450,13 +458,15 @@ class Guard:
         self.since += 1
         return answer
 
-    def _alone(self, cursor: Any, sent: Sent, found: Kind, again: dict[str, Any] | None = None) -> Any:
+    def _alone(self, cursor: Any, sent: Sent, found: Kind, again: dict[str, Any] | None = None, why: str = "") -> Any:
         """What commits by itself: an intent before it, on the second connection, and what came of it after.
 
-        ``again``: the row of an earlier try.
+        ``again``: the row of an earlier try. ``why``: the reason for which nothing could prove it.
         """
         seen = found is Kind.DDL and provable(sent.meaning)
-        picture = self.catalogue.picture(named(sent.meaning), sent.meaning, self.database) if seen else None
+        picture = {"why": why or f"what {sent.meaning.words[0] or 'it'} does cannot be seen"}
+        if seen:
+            picture = self.catalogue.picture(named(sent.meaning), sent.meaning, self.database)
         sent.state = "intent"
         self.look("START TRANSACTION")
         try:
@@ -537,7 +547,7 @@ class Guard:
             own = {"deployment": self.deployment, "revision": self.key[0], "direction": self.key[1]}
             ask(self.ledger["journal"], {**row, **own, **self._fence(), "ordinal": self.had + at})
             if self.changed != 1:
-                self.fenced()
+                self.fenced(ask)
             self.written_rows.append(row)
         self.trace("after", "journal")
         return self.written_rows
@@ -582,9 +592,9 @@ class Guard:
 
     def _proven(self, cursor: Any, sent: Sent, found: Kind, row: dict[str, Any]) -> bool:
         """Find out what became of a statement whose result is not known. False: it was sent again."""
-        before = json.loads(row["proof"]) if row["proof"] else None
+        before = json.loads(row["proof"]) if row["proof"] else {"why": "nothing was noted of it"}
         said = "unknown"
-        if before is not None:
+        if "why" not in before:
             now = self.catalogue.picture(named(sent.meaning), sent.meaning, self.database)
             said = verdict(sent.meaning, before, now)
             if row["state"] == "failed":
@@ -594,7 +604,8 @@ class Guard:
             ledger = self.ledger["journal_table"]
             raise Refused(
                 "journal",
-                f"an earlier run {was} this, and the catalogue cannot prove whether it took effect: {sent.sql[:200]!r}",
+                f"an earlier run {was} this, and nothing proves whether it took effect: {sent.sql[:200]!r}"
+                + (f" ({before['why']})" if "why" in before else ""),
                 f"look; if it did, UPDATE {ledger} SET state = 'done', result = '{{\"count\": 0}}' "
                 f"WHERE id = {row['id']}; if not, DELETE FROM {ledger} WHERE id = {row['id']}; then run again",
             )
@@ -711,15 +722,15 @@ class Guard:
         for at, text in enumerate(self.ledger["step"]):
             self.ask(text, values)
             if at == 0 and not self.changed:
-                self.fenced(versions)
+                self.fenced(self.ask, versions)
         self.seq = self.ask(self.ledger["seq"], {})[0][0]
         self.trace("after", "ledger")
         self.recorded = True
 
-    def fenced(self, versions: list[str] | None = None) -> None:
-        """Find out which fence does not hold, and raise it."""
+    def fenced(self, ask: Callable[..., Any], versions: list[str] | None = None) -> None:
+        """Find out which fence does not hold, as the same connection sees it, and raise it."""
         values = {**self._fence(), "versions": json.dumps(versions or []), "heads": versions or [""]}
-        rows = self.look(self.ledger["which"], values) if versions is None else self.ask(self.ledger["which"], values)
+        rows = ask(self.ledger["which"], values)
         held = dict(zip(self.ledger["fences"], rows[0], strict=True)) if rows else {"epoch": 0}
         if versions is None:
             held["versions"] = 1
