@@ -59,6 +59,21 @@ def test_a_delta_makes_the_second_of_the_first(pair: tuple[Schema, Schema]) -> N
     assert bool(changes) == (form(before) != form(after))
 
 
+@settings(max_examples=200)
+@given(pairs(), st.randoms(use_true_random=False))
+def test_the_checker_misses_any_change_that_is_not_there(pair: tuple[Schema, Schema], rng: random.Random) -> None:
+    """The control of the test above."""
+    before, after = pair
+    changes = delta(before, after).to_json()["changes"]
+    if changes:
+        del changes[rng.randrange(len(changes))]
+        try:
+            made = apply(changes, form(before))
+        except (AssertionError, KeyError):
+            return
+        assert made != form(after)
+
+
 @given(pairs(), st.randoms(use_true_random=False))
 def test_the_order_of_reading_does_not_count(pair: tuple[Schema, Schema], rng: random.Random) -> None:
     one, other = (make.shuffled(rng, each) for each in pair)
