@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ....core.schema.model import Path, Schema
 from . import capture_sql
@@ -18,25 +18,29 @@ if TYPE_CHECKING:
 ENGINE = "postgresql"
 
 
+Relation = tuple[Path, tuple[str, ...]]
+
+
 @dataclass
 class Known:
     """What a later quick look needs of what was captured: OIDs, which are in no schema.
 
-    ``relations``: OID to path and names of columns; ``others``: OID to kind and path.
+    ``relations``: OID to path and names of columns; ``others``: OID to kind, path, and labels of an enum.
     """
 
-    relations: dict[int, tuple[Path, tuple[str, ...]]]
-    others: dict[int, tuple[str, Path]]
+    relations: dict[int, Relation]
+    others: dict[int, tuple[str, Path, tuple[str, ...]]]
+    opclasses: dict[int, tuple[str, bool]]
 
 
-def begin() -> str:
-    """One statement list that begins a look: one state of the database, read only, deparsed the same everywhere."""
+def begin(**more: str) -> str:
+    """Statements that begin a look: one state of the database, read only, deparsed the same everywhere."""
     import psycopg.sql
 
-    values = psycopg.sql.Literal(json.dumps(dict(capture_sql.SETTINGS))).as_string(None)
+    values = psycopg.sql.Literal(json.dumps({**capture_sql.SETTINGS, **more})).as_string(None)
     return (
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
-        f"SELECT pg_catalog.set_config(s.key, s.value, true) FROM pg_catalog.json_each_text({values}::pg_catalog.json) s"
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_catalog.set_config(s.key, s.value, true)"
+        f" FROM pg_catalog.json_each_text({values}::pg_catalog.json) s"
     )
 
 
@@ -56,5 +60,17 @@ def capture(connection: psycopg.Connection[Any], version_table: Path) -> tuple[S
         finally:
             cursor.execute("ROLLBACK")
     objects = rows.finish()
-    known = Known({oid: (path, rows.columns_of(oid)) for oid, path in rows.paths.items()}, rows.others)
+    known = Known(relations(rows), others(rows), rows.opclasses)
     return Schema(ENGINE, str(version // 10000), objects), known
+
+
+def relations(rows: Rows) -> dict[int, Relation]:
+    return {oid: (path, rows.columns_of(oid)) for oid, path in rows.paths.items()}
+
+
+def others(rows: Rows) -> dict[int, tuple[str, Path, tuple[str, ...]]]:
+    enums = rows.objects["enum"]
+    return {
+        oid: (kind, path, cast("tuple[str, ...]", enums[path][0]) if kind == "enum" else ())
+        for oid, (kind, path) in rows.others.items()
+    }

@@ -34,9 +34,10 @@ class Rows:
     """Collects the objects of one capture, full or of some relations.
 
     :param version_table: schema and name of Alembic's table, which is outside with everything on it.
+    :param opclasses: where no row will say them.
     """
 
-    def __init__(self, version_table: Path) -> None:
+    def __init__(self, version_table: Path, opclasses: dict[int, tuple[str, bool]] | None = None) -> None:
         self.version_table = version_table
         self.objects: dict[str, dict[Path, Values]] = {name: {} for name in KINDS}
         #: relations and sequences by OID
@@ -46,7 +47,8 @@ class Rows:
         #: relation: column number: name, OID of its collation
         self._names: dict[int, dict[int, tuple[str, int]]] = {}
         self._backing: dict[int, Sequence[Any]] = {}
-        self._opclasses: dict[int, tuple[str, bool]] = {}
+        #: name of an operator class, and whether it is the default one
+        self.opclasses = opclasses or {}
         self._collations: dict[int, str] = {}
         self._relations: dict[int, Sequence[Any]] = {}
 
@@ -141,7 +143,7 @@ class Rows:
             self._names.setdefault(oid, {}).setdefault(number, (name, 0))
 
     def _take_opclasses(self, rows: Iterable[Sequence[Any]]) -> None:
-        self._opclasses = {oid: (name, usual) for oid, name, usual in rows}
+        self.opclasses = {oid: (name, usual) for oid, name, usual in rows}
 
     def _take_collations(self, rows: Iterable[Sequence[Any]]) -> None:
         self._collations = dict(rows)  # type: ignore[arg-type]
@@ -156,10 +158,10 @@ class Rows:
                 continue
             names = self._names[oid]
             order: tuple[str, ...] = tuple(_ORDER[one & 3] for one in orders[:keys]) if any(orders) else ()
-            opclass = tuple("" if self._opclasses[one][1] else self._opclasses[one][0] for one in classes[:keys])
+            opclass = tuple("" if self.opclasses[one][1] else self.opclasses[one][0] for one in classes[:keys])
             if class_options := {n: one for n, given in (class_options or {}).items() if (one := _options(given))}:
                 opclass = tuple(
-                    f"{self._opclasses[classes[n]][0]} ({', '.join(class_options[str(n + 1)])})"
+                    f"{self.opclasses[classes[n]][0]} ({', '.join(class_options[str(n + 1)])})"
                     if str(n + 1) in class_options else one for n, one in enumerate(opclass)
                 )  # fmt: skip
             other = tuple(

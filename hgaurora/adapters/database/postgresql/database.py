@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from ....core.blocking import Obstacles, Wait
 from ....core.errors import DriftError, SecurityError, StateError
 from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Repeated, Script, State, StepRow
 from ....core.repeatable import Repeatable
-from ....core.schema.model import Schema
+from ....core.schema.model import Part, Schema
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
 from .. import ledger
@@ -383,6 +383,24 @@ class PostgresDatabase:
         with translated(self.connection):
             schema, self._catalogue = capture.capture(self._connected(), self._outside())
         return schema
+
+    def capture_parts(
+        self, touched: Mapping[str, object] | None, known: Collection[str]
+    ) -> tuple[Mapping[str, Part], Collection[str]] | None:
+        """The parts that a migration may have changed, as they are now, and which ids of ``known`` are gone.
+
+        None where only :meth:`capture` can say: it was not asked on this object before, or too much was touched.
+        """
+        from . import capture_quick
+        from . import touched as facts
+
+        wanted = facts.look(touched)
+        if wanted is None or self._catalogue is None:
+            return None
+        if not wanted:
+            return {}, set()
+        with translated(self.connection):
+            return capture_quick.QuickLook(self._connected(), self._outside(), self._catalogue).run(wanted, known)
 
     def _outside(self) -> tuple[str, str]:
         return self.connection.schema, self.connection.version_table

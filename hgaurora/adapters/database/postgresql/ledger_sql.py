@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 
+from .touched import TOUCHED
+
 #: raised when a table changes; an older tool refuses a newer ledger
 LEDGER_VERSION = 2
 
@@ -222,16 +224,6 @@ FENCES = (
         " FROM {version_table} v) = $5::text[]",
     ),
 )
-
-#: what this transaction may have changed, as JSON: relations that it locks more strongly than a change of rows does
-#: (ROW EXCLUSIVE; manual, 13.3.1), and other objects that it locks, which only DDL does
-TOUCHED = """(SELECT pg_catalog.jsonb_build_object(
-    'relations', COALESCE(pg_catalog.jsonb_agg(DISTINCT l.relation::bigint) FILTER (WHERE l.locktype = 'relation'
-        AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')), '[]'),
-    'objects', COALESCE(pg_catalog.jsonb_agg(DISTINCT pg_catalog.jsonb_build_array(l.classid::bigint, l.objid::bigint))
-        FILTER (WHERE l.locktype = 'object'), '[]'))
-    FROM pg_catalog.pg_locks l WHERE l.pid = pg_catalog.pg_backend_pid()
-        AND l.locktype IN ('relation', 'object'))"""
 
 #: the one ledger statement of a migration: it goes into the transaction of the migration, before its commit.
 #: No row: a fence does not hold. $6 deployment, $7 payload, $8 command tags of its statements as a JSON list
