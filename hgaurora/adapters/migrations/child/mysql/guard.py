@@ -283,7 +283,6 @@ class Guard:
         if found is Kind.EXECUTE:
             sent.meaning = self._prepared(sent.meaning)
             sent.hashes = (sent.hashes[0], _sha(f"{sent.sql}\n{sent.meaning.text}"))
-            sent.hashes = (sent.hashes[0], _sha(f"{sent.sql}\n{sent.meaning.text}"))
             found = kind(sent.meaning) if sent.meaning.tokens else Kind.OPAQUE
         if found is Kind.SESSION:
             return self._session(cursor, sent)
@@ -353,7 +352,6 @@ class Guard:
             said = sent.sql.upper()
             if "SQL_MODE" in said:
                 self._modes()
-            self.stamped = self.stamped or "TIMESTAMP" in said
             self.stamped = self.stamped or "TIMESTAMP" in said
             if "MAX_STATEMENT_TIME" in said:
                 self._limited = "script"
