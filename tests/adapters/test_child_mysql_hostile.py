@@ -203,6 +203,36 @@ def test_tls_is_never_left_out(dev: Bench) -> None:
     assert dev.query("SHOW TABLES") == []
 
 
+def test_session_settings_are_put_back(dev: Bench) -> None:
+    dev.query("CREATE ROLE IF NOT EXISTS hgaurora_test_role")
+    dev.query("GRANT hgaurora_test_role TO CURRENT_USER")
+    scripts = chain(
+        "op.execute(\"SET time_zone = '+05:00', foreign_key_checks = 0, sql_mode = 'ANSI_QUOTES'\")\n"
+        "op.execute('SET ROLE hgaurora_test_role')\nop.execute('SET timestamp = 1')\n"
+        "op.execute('USE information_schema')",
+        MAKE
+        + "row = op.get_bind().execute(sa.text('SELECT @@foreign_key_checks, @@sql_mode, YEAR(NOW()) > 2000')).one()\n"
+        "assert row[0] == 1 and 'ANSI' not in row[1] and row[2] == 1, row",
+    )
+    first, second = dev.deploy(scripts)
+    assert first.notes == ("the session's settings were put back",)
+    assert second.notes == ()
+    assert dev.query("SHOW TABLES LIKE 'made'") == [("made",)]
+    dev.query("DROP ROLE hgaurora_test_role")
+
+
+def test_a_statement_that_takes_too_long_ends(dev: Bench) -> None:
+    """MySQL holds only SELECT to a limit, MariaDB every statement."""
+    every = ", ".join(f"information_schema.collations c{n}" for n in range(6))
+    scripts = chain(MAKE + f"op.execute('SELECT COUNT(*) FROM {every}')")
+    with dev.child(scripts, backfill_timeout=0.3) as session:
+        dev.begin(session, scripts)
+        with pytest.raises(MigrationFailed, match=r"max_statement_time|maximum statement execution time") as caught:
+            session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+    assert caught.value.data.get("again") is None
+    assert caught.value.state == "1 statement of it stands"
+
+
 def test_a_version_table_with_a_trigger_is_refused(dev: Bench) -> None:
     dev.deploy(chain(MAKE))
     dev.query("CREATE TRIGGER steal AFTER INSERT ON alembic_version FOR EACH ROW SET @x = 1")

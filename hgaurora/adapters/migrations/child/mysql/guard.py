@@ -466,19 +466,22 @@ class Guard:
         if seen:
             picture = self.catalogue.picture(named(sent.meaning), sent.meaning, self.database)
         sent.state = "intent"
-        self.look("START TRANSACTION")
+        several = again is not None or bool(self.pending)
+        if several:
+            self.look("START TRANSACTION")
         try:
             if again is not None:
                 # as it was before it is sent now: another crash has to find the picture of this time
                 self.look(self.ledger["journal_forget"], {"id": again["id"]})
             row = self._journal(self.look, [*self.pending, sent], picture)[-1]
-            self.trace("before", "COMMIT")
-            self.look("COMMIT")
+            if several:
+                self.trace("before", "COMMIT")
+                self.look("COMMIT")
+                self.trace("after", "COMMIT")
         except BaseException:
             if self.side.open:
                 self.look("ROLLBACK")
             raise
-        self.trace("after", "COMMIT")
         if again is not None:
             self.open[self.key].remove(again)
         self._kept()
@@ -493,6 +496,8 @@ class Guard:
                 if self.in_transaction:
                     self._end("ROLLBACK")
                 self._settle(row, "failed", results.text(results.failure(error)))
+                # one that fails may have done a part: DROP of several tables, on MariaDB
+                self._touch(sent.meaning, found)
             raise
         self.flight = None
         self._settle(row, "done", results.text(sent.result))
@@ -503,6 +508,8 @@ class Guard:
 
     def _touch(self, meaning: Statement, found: Kind) -> None:
         """For the step's ledger row: what a statement of DDL names."""
+        if kind(meaning) is Kind.DATA:
+            return
         one = touched(meaning) if found is Kind.DDL else None
         self.tags[one.tag if one else "*"] = None
         for what, db, name in (*one.objects, *one.beside) if one else ():
@@ -577,6 +584,8 @@ class Guard:
         if row["state"] == "failed" and len(self.replay) > 1:
             # the script caught it and went on
             self.replay.popleft()
+            if found in (Kind.DDL, Kind.OPAQUE):
+                self._touch(sent.meaning, found)
             self.passed += 1
             raise results.raised(json.loads(row["result"]))
         if row["state"] != "done" and not self._proven(cursor, sent, found, row):
