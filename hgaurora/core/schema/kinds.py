@@ -256,7 +256,7 @@ _KINDS = (
     _top("access method", "type", "handler", _COMMENT),
     _top("foreign-data wrapper", Field("definition", usual=()), Field("options", usual=()), *_OWNED),
     _top("server", "wrapper", "type", "version", Field("options", usual=()), *_OWNED,
-         _full("user_mappings", ())),  # role and names of options, never their values
+         _full("user_mappings", ())),  # roles; options hold passwords, and not everybody may see them
     _top("publication", Field("tables", Level.TEXT, ()), Field("schemas", usual=()), Field("operations", usual=()),
          Field("definition", usual=()), *_OWNED),
     _top("subscription", "publications", _full("definition", ()), *_OWNED),  # without the connection

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ....core.schema.form import frozen
@@ -25,6 +26,8 @@ _ENABLED = {"O": "origin", "D": "disabled", "R": "replica", "A": "always"}
 _VOLATILE = {"i": "immutable", "s": "stable", "v": "volatile"}
 _PARALLEL = {"s": "safe", "r": "restricted", "u": "unsafe"}
 _MODE = {"o": "out ", "b": "inout ", "v": "variadic ", "t": "table "}
+#: pg_collation.dat
+DEFAULT_COLLATION = 100
 _TYPES = {"e": "enum", "d": "domain", "c": "composite type", "r": "range type", "b": "base type", "p": "base type"}
 #: indoption (catalog/pg_index.h): bit 1 descending, bit 2 nulls first; the usual one is nulls last where it ascends
 _ORDER = {0: "", 1: "desc nulls last", 2: "nulls first", 3: "desc"}
@@ -46,10 +49,11 @@ class Rows:
         self.others: dict[int, tuple[str, Path]] = {}
         #: relation: column number: name, OID of its collation
         self._names: dict[int, dict[int, tuple[str, int]]] = {}
-        self._backing: dict[int, Sequence[Any]] = {}
+        self._backing: dict[int, Path] = {}
         #: name of an operator class, and whether it is the default one
         self.opclasses = opclasses or {}
         self._collations: dict[int, str] = {}
+        self._type_names: dict[str, str] = {}
         self._relations: dict[int, Sequence[Any]] = {}
 
     def columns_of(self, oid: int) -> tuple[str, ...]:
@@ -121,19 +125,20 @@ class Rows:
                 None, None, method, space, None, None, comment, owner, said,
             )  # fmt: skip
 
+    def _take_type_names(self, rows: Iterable[Sequence[Any]]) -> None:
+        self._type_names = dict(rows)  # type: ignore[arg-type]
+
     def _take_columns(self, rows: Iterable[Sequence[Any]]) -> None:
-        paths, found, names = self.paths, self.objects["column"], self._names
+        paths, found, names, types = self.paths, self.objects["column"], self._names, self._type_names
         for (oid, number, name, type_, not_null, default, identity, generated, options, foreign, comment, collation,
              other, storage, compression, statistics, acl) in rows:  # fmt: skip
+            names.setdefault(oid, {})[number] = (name, collation)
             path = paths.get(oid)
             if path is None:
                 continue
-            names.setdefault(oid, {})[number] = (name, collation)
-            if type_ == "-":
-                continue
             every = _options([*(options or ()), *(foreign or ())]) if options or foreign else ()
             found[(*path, name)] = (
-                type_, not_null, default, _IDENTITY.get(identity), _GENERATED.get(generated), False, None, False,
+                types.get(type_, type_), not_null, default, _IDENTITY.get(identity), _GENERATED.get(generated), False, None, False,
                 every, comment, other, None, _STORAGE.get(storage), _COMPRESSION.get(compression), statistics,
                 grants(acl, ()) if acl is not None else (),
             )  # fmt: skip
@@ -150,34 +155,53 @@ class Rows:
 
     def _take_indexes(self, rows: Iterable[Sequence[Any]]) -> None:
         paths, found = self.paths, self.objects["index"]
-        for row in rows:
-            (index, oid, name, method, numbers, orders, classes, collations, keys, unique, distinct, valid, clustered,
-             replica, options, space, expressions, predicate, class_options, comment) = row  # fmt: skip
+        orders: dict[tuple[str, int], tuple[str, ...]] = {}
+        opclasses: dict[tuple[str, int], tuple[str, ...]] = {}
+        for (index, oid, name, method, keys, order, classes, collations, count, unique, distinct, valid, clustered,
+             replica, options, space, expressions, predicate, class_options, comment) in rows:  # fmt: skip
             path = paths.get(oid)
             if path is None:
                 continue
-            names = self._names[oid]
-            order: tuple[str, ...] = tuple(_ORDER[one & 3] for one in orders[:keys]) if any(orders) else ()
-            opclass = tuple("" if self.opclasses[one][1] else self.opclasses[one][0] for one in classes[:keys])
-            if class_options := {n: one for n, given in (class_options or {}).items() if (one := _options(given))}:
-                opclass = tuple(
-                    f"{self.opclasses[classes[n]][0]} ({', '.join(class_options[str(n + 1)])})"
-                    if str(n + 1) in class_options else one for n, one in enumerate(opclass)
-                )  # fmt: skip
-            other = tuple(
-                "" if not wanted or (number and names[number][1] == wanted) else self._collations.get(wanted, "")
-                for number, wanted in zip(numbers, collations, strict=False)
-            )
-            if not all(numbers[:keys]):
-                other = tuple("" if one == 'pg_catalog."default"' else one for one in other)
-            found[(*path, name)] = (
-                tuple(names[one][0] if one else None for one in numbers[:keys]), tuple(expressions or ()), order,
-                opclass if any(opclass) else (), tuple(names[one][0] for one in numbers[keys:]), unique, distinct,
-                method, predicate, valid, True, _options(options),
+            names, numbers = self._names[oid], _numbers(keys)
+            if (said := orders.get((order, count))) is None:
+                each = [_ORDER[one & 3] for one in _numbers(order)[:count]]
+                said = orders[order, count] = tuple(each) if any(each) else ()
+            if (opclass := opclasses.get((classes, count))) is None:
+                known = [self.opclasses[one] for one in _numbers(classes)[:count]]
+                each = ["" if usual else one for one, usual in known]
+                opclass = opclasses[classes, count] = tuple(each) if any(each) else ()
+            if class_options:
+                opclass = self._with_options(opclass, _numbers(classes)[:count], class_options)
+            at = (*path, name)
+            found[at] = (
+                tuple([names[one][0] if one else None for one in numbers[:count]]),
+                tuple(expressions) if expressions else (), said, opclass,
+                tuple([names[one][0] for one in numbers[count:]]), unique, distinct, method, predicate, valid, True,
+                _options(options),
                 (*(("clustered",) if clustered else ()), *(("replica identity",) if replica else ())), None, comment,
-                other if any(other) else (), space,
+                self._unusual(names, numbers, _numbers(collations)), space,
             )  # fmt: skip
-            self._backing[index] = (oid, name, found[(*path, name)])
+            self._backing[index] = at
+
+    def _with_options(
+        self, opclass: tuple[str, ...], classes: Sequence[int], options: dict[str, list[str]]
+    ) -> tuple[str, ...]:
+        """Operator classes with their own options, such as ``tsvector_ops (siglen=100)``."""
+        each = list(opclass) or [""] * len(classes)
+        for number, given in options.items():
+            if own := _options(given):
+                each[int(number) - 1] = f"{self.opclasses[classes[int(number) - 1]][0]} ({', '.join(own)})"
+        return tuple(each) if any(each) else ()
+
+    def _unusual(
+        self, names: dict[int, tuple[str, int]], numbers: Sequence[int], collations: Sequence[int]
+    ) -> tuple[str, ...]:
+        """Collations of an index that are not those of its columns; of an expression, the default one is usual."""
+        each = []
+        for number, wanted in zip(numbers, collations, strict=False):
+            usual = not wanted or (wanted == names[number][1] if number else wanted == DEFAULT_COLLATION)
+            each.append("" if usual else self._collations.get(wanted, ""))
+        return tuple(each) if any(each) else ()
 
     def _take_constraints(self, rows: Iterable[Sequence[Any]]) -> None:
         paths, objects, names = self.paths, self.objects, self._names
@@ -190,9 +214,9 @@ class Rows:
             path, own = (*relation, name), names[oid]
             when = ("initially deferred" if deferred else "deferrable") if deferrable else "no"
             if kind == "f":
-                columns = tuple(own[one][0] for one in keys)
-                there = tuple(names[target][one][0] for one in others) if target in names else ()
-                does = _ACTION[delete] + (f" ({', '.join(own[one][0] for one in only)})" if only else "")
+                columns = tuple([own[one][0] for one in _numbers(keys)])
+                there = tuple([names[target][one][0] for one in _numbers(others)])
+                does = _ACTION[delete] + (f" ({', '.join(own[one][0] for one in _numbers(only))})" if only else "")
                 objects["foreign key"][path] = (
                     columns, referenced, there, _MATCH[match], _ACTION[update], does, when, validated, enforced,
                     comment, period,
@@ -200,15 +224,14 @@ class Rows:
             elif kind == "c":
                 objects["check constraint"][path] = (expression, validated, no_inherit, enforced, comment)
             else:
-                _, index_name, facts = self._backing[backing]
-                objects["index"].pop((*relation, index_name), None)
+                facts = objects["index"].pop(self._backing[backing])
                 if kind == "x":
                     objects["exclusion constraint"][path] = (expression, when, comment)
                     continue
                 options = (*facts[index["options"]], *facts[index["flags"]])
                 if not facts[index["valid"]]:
                     options += ("invalid",)
-                columns, include = tuple(own[one][0] for one in keys), facts[index["include"]]
+                columns, include = tuple([own[one][0] for one in _numbers(keys)]), facts[index["include"]]
                 said = comment or facts[index["comment"]]
                 if kind == "p":
                     objects["primary key"][path] = (
@@ -347,6 +370,12 @@ def _routine(facts: dict[str, Any]) -> dict[str, Any]:
     ]
     facts.pop("aggregate")
     return facts
+
+
+@lru_cache(maxsize=4096)
+def _numbers(text: str) -> tuple[int, ...]:
+    """Of a vector or an array as the server writes it: ``1 2`` or ``{1,2}``."""
+    return tuple(map(int, text.strip("{}").replace(",", " ").split()))
 
 
 def _options(options: Sequence[str] | None) -> tuple[str, ...]:

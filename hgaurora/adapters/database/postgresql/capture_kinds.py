@@ -1,0 +1,74 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every type of object that PostgreSQL 14 to 18 knows (``pg_identify_object``), and where a capture has it. Data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: type of object: the kinds that have it, each as an object or in a field
+COVERED: Mapping[str, tuple[str, ...]] = {
+    "access method": ("access method",),
+    "aggregate": ("aggregate",),
+    "cast": ("cast",),
+    "collation": ("collation",),
+    "composite type": ("composite type",),
+    "composite type column": ("composite type",),
+    "conversion": ("conversion",),
+    "default acl": ("schema", "database"),
+    "default value": ("column",),
+    "domain constraint": ("domain",),
+    "event trigger": ("event trigger",),
+    "extension": ("extension",),
+    "foreign table": ("foreign table",),
+    "foreign table column": ("column",),
+    "foreign-data wrapper": ("foreign-data wrapper",),
+    "function": ("function",),
+    "function of access method": ("operator family",),
+    "index": ("index", "primary key", "unique constraint", "exclusion constraint"),
+    "index column": ("index", "primary key", "unique constraint", "exclusion constraint"),
+    "language": ("language",),
+    "materialized view": ("materialized view",),
+    "materialized view column": ("column",),
+    "operator": ("operator",),
+    "operator class": ("operator class",),
+    "operator family": ("operator family",),
+    "operator of access method": ("operator family",),
+    "policy": ("policy",),
+    "procedure": ("procedure",),
+    "publication": ("publication",),
+    "publication namespace": ("publication",),
+    "publication relation": ("publication",),
+    "rule": ("rule", "view"),
+    "schema": ("schema",),
+    "sequence": ("sequence",),
+    "server": ("server",),
+    "statistics object": ("statistics",),
+    "subscription": ("subscription",),
+    "table": ("table",),
+    "table column": ("column",),
+    "table constraint": ("primary key", "unique constraint", "foreign key", "check constraint", "exclusion constraint"),
+    "text search configuration": ("text search configuration",),
+    "text search dictionary": ("text search dictionary",),
+    "text search parser": ("text search parser",),
+    "text search template": ("text search template",),
+    "transform": ("transform",),
+    "trigger": ("trigger",),
+    "type": ("enum", "domain", "composite type", "range type", "base type"),
+    "user mapping": ("server",),
+    "view": ("view",),
+    "view column": ("column",),
+}
+
+#: type of object: why a capture does not have it
+EXCLUDED: Mapping[str, str] = {
+    "database": "of the cluster: a restored copy has another name, owner and grants; its encoding and collation are kept",
+    "large object": "data",
+    "parameter ACL": "of the cluster",
+    "role": "of the cluster; owners and grants name roles",
+    "role membership": "of the cluster",
+    "sequence column": "the same three in every sequence",
+    "tablespace": "of the cluster; what lies in one names it",
+    "toast table": "storage that a table brings along; its options are the table's",
+    "toast table column": "storage that a table brings along",
+}
