@@ -277,6 +277,8 @@ def test_settings_come_again(dev: Bench) -> None:
 
 def test_a_temporary_table_is_gone_after_a_crash_and_that_is_said(dev: Bench) -> None:
     body = """
+op.execute("CREATE TEMPORARY TABLE tmp (n int)")
+op.execute("DROP TEMPORARY TABLE tmp")
 op.execute("CREATE TEMPORARY TABLE tmp AS SELECT n FROM acct")
 op.execute("UPDATE acct SET n = n + 1")
 op.execute("INSERT INTO acct SELECT n + 50 FROM tmp")

@@ -288,6 +288,7 @@ class Guard:
             return self._session(cursor, sent)
         if found in (Kind.COMMIT, Kind.ROLLBACK, Kind.SAVEPOINT):
             return self._transaction(cursor, sent, found)
+        lost = self.gone & sent.meaning.names
         found = self._temporaries(sent.meaning, found)
         self.count += 1
         if self.replay:
@@ -296,9 +297,9 @@ class Guard:
                 self.passed += 1
                 return answered
             return cursor.rowcount
+        if lost and sent.meaning.words[0] == "DROP":
+            return cursor.answer(results.Result({"count": 0}))
         if self.gone & sent.meaning.names or (self.gone and found is Kind.OPAQUE):
-            if sent.meaning.words[0] == "DROP":
-                return cursor.answer(results.Result({"count": 0}))
             raise Refused(
                 "journal",
                 f"the migration uses the temporary table {', '.join(sorted(self.gone))}, which an earlier run made and "
@@ -405,9 +406,10 @@ class Guard:
                 return found
             if not objects <= self.temporary:
                 raise Refused("journal", "the migration changes a temporary table and another one in one statement")
-        if meaning.words[0] == "DROP":
+        if meaning.words[0] in ("CREATE", "DROP"):
+            self.gone -= objects
             self.temporary -= objects
-        elif meaning.words[0] == "CREATE":
+        if meaning.words[0] == "CREATE":
             self.temporary |= objects
         return Kind.TEMPORARY
 
