@@ -45,14 +45,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--peer", action="store_true", help="bare Alembic too")
     parser.add_argument("--peer-only", action="store_true", help="bare Alembic and not ours")
+    parser.add_argument("--all", action="store_true", help="strike around each statement, those that only read too")
+    parser.add_argument("--cold", action="store_true", help="start a new interpreter for each migration child")
     parser.add_argument("-n", "--jobs", type=int, default=2, help="processes (%(default)s)")
     parser.add_argument("-v", "--verbose", action="store_true", help="show what came of each cell that is not the same")
     parser.add_argument("--write-docs", action="store_true", help="keep the figures for docs/crash-matrix.rst")
     given = parser.parse_args()
     os.environ.setdefault("PYTHONWARNINGS", "ignore")
     started = time.monotonic()
-    draw = Draw(given.sample, given.seed, given.cell)
-    drawn = "every cell" if draw.whole else f"{given.sample} cells of each shape, seed {given.seed}"
+    draw = Draw(given.sample, given.seed, given.cell, given.all, given.cold)
+    drawn = (
+        ("every statement" if given.all else "every cell")
+        if draw.whole
+        else f"{given.sample} cells of each shape, seed {given.seed}"
+    )
     found: dict[bool, list[Row]] = {False: [], True: []}
     with _server(given.url) as server:
         kind, version = product(server)

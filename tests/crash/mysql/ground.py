@@ -22,7 +22,7 @@ from tests.crash.mysql.picture import Copy, Picture, taken
 from tests.crash.mysql.shapes import Shape
 from tests.crash.mysql.sides import Bare, Ours, Side, finished, reached
 from tests.crash.mysql.warm import Ended, Warm
-from tests.crash.mysql.wiretap import AFTER, AMID, BEFORE, CUT, KILL, Aim, Held, Wiretap
+from tests.crash.mysql.wiretap import AFTER, AMID, BEFORE, CUT, KILL, Aim, Held, Said, Wiretap
 from tests.crash.points import Mark
 
 #: seconds that a statement of a killed run goes on in the server while the next run begins
@@ -67,21 +67,23 @@ class Ground:
         *,
         bare: bool = False,
         without: str | None = None,
+        cold: bool = False,
     ) -> None:
         self.shape = shape
         self._server = server
         self._name = f"hgcrash_{os.getpid()}"
         parts = urlsplit(server)
-        self._tap = Wiretap(parts.hostname or "127.0.0.1", parts.port or 3306)
+        self._tap = Wiretap(parts.hostname or "127.0.0.1", parts.port or 3306, self._name)
         user = parts.netloc.rpartition("@")[0]
         url = f"mysql://{user}@127.0.0.1:{self._tap.port}/{self._name}"
         self._warm = warm
         self._root = pymysql.connect(**reached(server))
+        place = folder / shape.name
         self._side: Side = (
-            Bare(shape, folder / shape.name, url) if bare else Ours(shape, folder / shape.name, url, without=without)
+            Bare(shape, place, url) if bare else Ours(shape, place, url, server, without=without, cold=cold)
         )
         self.marks: tuple[Mark, ...] = ()
-        self.said: list[tuple[str, str]] = []
+        self._said: list[Said] = []
         self._copy = Copy(())
         self._end: tuple[Picture, dict[str, Any]] | None = None
 
@@ -104,31 +106,46 @@ class Ground:
             self._fresh()
             self._tap.start(None, self._warm.kill)
             _must(finished(self._side, self._warm, self._side.command))
-            marks, end = tuple(self._tap.marks), self._look()
+            marks, said, end = tuple(self._tap.marks), list(self._tap.said), self._look()
             if number == 0:
-                self.marks, self.said, self._end = marks, list(self._tap.said), end
+                self.marks, self._said, self._end = marks, said, end
                 continue
             again = {mark.key for mark in marks}
             self.marks = tuple(mark for mark in self.marks if mark.key in again)
             if problems := self._compare(end):
                 raise AssertionError(f"{self.shape.name}: two undisturbed runs differ: {'; '.join(problems)}")
 
-    def aims(self) -> list[Aim]:
-        """Every cell: each side of each statement killed, each answer cut off, and each statement of the scripts that
-        can be made to wait killed while it does."""
-        found = [Aim(mark) for mark in self.marks]
-        found += [Aim(mark, CUT) for mark in self.marks if mark.side == AFTER]
-        ours = self._scripts()
-        found += [
-            Aim(Mark(mark.label, mark.number, AMID))
-            for mark in self.marks
-            if mark.side == BEFORE and mark.label in ours and _TABLE.search(mark.label)
-        ]
+    def aims(self, *, every: bool = False) -> list[Aim]:
+        """The cells.
+
+        Each statement of the scripts is struck in four ways: killed before and after it, its answer cut off, and killed
+        while it waits in the server, where it can be made to wait. After each other statement by which the sessions of
+        the migration write (journal, ledger, version table, COMMIT) the client is killed: before the next one nothing
+        else has come to be.
+
+        :param every: around each statement of each session, reading ones and the parent's too, and each answer cut off.
+        """
+        found = []
+        for mark in self.marks:
+            sent = self._first(mark)
+            scripts = _of_scripts(sent)
+            writes = sent.link in self._links() and not READS.match(sent.text) and mark.side == AFTER
+            if not (every or scripts or writes):
+                continue
+            found.append(Aim(mark))
+            if mark.side == AFTER and (every or scripts):
+                found.append(Aim(mark, CUT))
+            if mark.side == BEFORE and scripts and _WAITS.match(sent.text):
+                found.append(Aim(Mark(mark.label, mark.number, AMID)))
         return found
 
-    def _scripts(self) -> set[str]:
-        """Labels of the statements that the shape's migrations send, and not those around them."""
-        return {label for label, text in self.said if "hgaurora_" not in text and "alembic_version" not in text}
+    def _first(self, mark: Mark) -> Said:
+        """What was sent at a point."""
+        return [one for one in self._said if one.label == mark.label][mark.number - 1]
+
+    def _links(self) -> set[int]:
+        """The connections that the scripts' statements and their journal go through."""
+        return {one.link for one in self._said if _of_scripts(one) or _JOURNAL.search(one.text)}
 
     def points(self) -> int:
         """How many statements the command sends."""
@@ -250,10 +267,22 @@ class Ground:
             raise AssertionError(f"sessions of {self._name} stay: {self._sessions()}")
 
 
-#: what can be made to wait: a statement that names a table of the base
-_TABLE = re.compile(
-    r"^(ALTER|UPDATE|INSERT|DELETE|DROP|RENAME|TRUNCATE|REPLACE|CREATE (UNIQUE |FULLTEXT )?INDEX)", re.I
+#: nothing is there afterwards that was not before
+READS = re.compile(r"\s*(SELECT|SHOW|DESCRIBE|SET|START TRANSACTION|BEGIN|ROLLBACK)\b", re.I)
+#: the journal's rows are written by the child alone
+_JOURNAL = re.compile(r"INSERT INTO \S*hgaurora_statement")
+#: statements that can be made to wait for somebody who has locked what they name
+_WAITS = re.compile(
+    r"\s*(ALTER|UPDATE|INSERT|DELETE|DROP (TABLE|INDEX)|RENAME|TRUNCATE|REPLACE|CREATE (UNIQUE |FULLTEXT )?INDEX)\b",
+    re.I,
 )
+#: sent by Alembic and SQLAlchemy themselves, not by a script
+_AROUND = re.compile(r"alembic_version|hgaurora_|^\s*(COMMIT|ROLLBACK|START TRANSACTION|BEGIN)\s*$", re.I)
+
+
+def _of_scripts(said: Said) -> bool:
+    """A statement that changes something, sent by a migration."""
+    return not _AROUND.search(said.text) and not READS.match(said.text)
 
 
 #: what FOR UPDATE NOWAIT answers where a row is locked, on MariaDB and on MySQL

@@ -28,6 +28,10 @@ class Draw:
     sample: int | None = None
     seed: int = 0
     only: str | None = None
+    #: around each statement, reading ones too
+    every: bool = False
+    #: each child a new interpreter
+    cold: bool = False
 
     def of(self, name: str, every: list[Aim]) -> list[Aim]:
         """The chosen ones of a shape's cells."""
@@ -57,27 +61,33 @@ class Row:
         return Counter(result.verdict for result in self.results)
 
 
-def one_shape(name: str, server: str, folder: str, draw: Draw, bare: bool, without: str | None = None) -> Row:
+def one_shape(
+    name: str, server: str, folder: str, draw: Draw, *, bare: bool = False, without: str | None = None
+) -> Row:
     """All chosen cells of a shape, in this process."""
     shape = BY_NAME[name]
     place = Path(folder) / name
     place.mkdir()
     with Warm(place) as warm:
-        ground = Ground(shape, server, place, warm, bare=bare, without=without)
+        ground = Ground(shape, server, place, warm, bare=bare, without=without, cold=draw.cold)
         try:
             ground.prepare(twice=draw.whole)
-            every = ground.aims()
+            every = ground.aims(every=draw.every)
             results = [ground.cell(aim) for aim in draw.of(name, every)]
             return Row(shape, ground.points(), len(every), results)
         finally:
             ground.close()
 
 
+def _one(name: str, server: str, folder: str, draw: Draw, bare: bool) -> Row:
+    return one_shape(name, server, folder, draw, bare=bare)
+
+
 def run(shapes: Sequence[Shape], server: str, *, jobs: int, draw: Draw, bare: bool = False) -> Iterator[Row]:
     """Strike in each shape; rows come in the order of the shapes."""
     spawn = multiprocessing.get_context("spawn")
     with room() as folder, ProcessPoolExecutor(jobs, mp_context=spawn, initializer=tied) as pool:
-        waiting = [pool.submit(one_shape, shape.name, server, str(folder), draw, bare) for shape in shapes]
+        waiting = [pool.submit(_one, shape.name, server, str(folder), draw, bare) for shape in shapes]
         for part in waiting:
             yield part.result()
 

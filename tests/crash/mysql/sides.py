@@ -99,10 +99,11 @@ class Ours:
     name = "hgaurora"
     waits = True
 
-    def __init__(self, shape: Shape, folder: Path, url: str, *, without: str | None = None) -> None:
+    def __init__(self, shape: Shape, folder: Path, url: str, server: str, *, without: str | None, cold: bool) -> None:
         self._folder = folder
-        self._without = without
-        self._url = url
+        self._without, self._cold = without, cold
+        #: the same database, not through the proxy
+        self._ledger = f"{server.rstrip('/')}/{url.rpartition('/')[2]}"
         repo = Repo(folder)
         base, rest = shape.scripts()
         repo.commit({f"migrations/versions/{name}": text for name, text in base.items()}, "base")
@@ -123,7 +124,7 @@ class Ours:
 
     def begin(self, warm: Warm, arguments: Sequence[str]) -> None:
         """As a person would."""
-        warm.begin(HGAURORA, arguments, self._folder, without=self._without)
+        warm.begin(HGAURORA, arguments, self._folder, without=self._without, cold=self._cold)
 
     def keep(self) -> None:
         """The folder beside the repository's own: the journal's file."""
@@ -136,7 +137,7 @@ class Ours:
 
     def more(self, connection: pymysql.Connection[Any]) -> dict[str, Any]:
         """The ledger: verified by its own rules; deployments, steps, where the environment is; nothing left open."""
-        return _ledger(self._url)
+        return _ledger(self._ledger)
 
 
 def _ledger(url: str) -> dict[str, Any]:

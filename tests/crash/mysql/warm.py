@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.crash.mysql import controls, forked
 from tests.crash.mysql.wiretap import kill_tree
 from tests.world import ROOT, environ
 
@@ -137,23 +138,23 @@ def _alembic(told: Mapping[str, Any]) -> int:
 def _hgaurora(told: Mapping[str, Any]) -> int:
     from hgaurora.cli import main
 
-    if told.get("without"):
-        from tests.crash.mysql.controls import take_out
-
-        take_out(told["without"])
+    if not told["cold"]:
+        forked.instead()
+    if told["without"]:
+        controls.take_out(told["without"])
     return main(told["arguments"])
 
 
 def serve() -> None:
     """Until the end of input."""
-    import alembic.autogenerate
     import alembic.command
-    import click  # noqa: F401
-    import sqlalchemy.dialects.mysql.pymysql  # noqa: F401
+    import click
+    import sqlalchemy.dialects.mysql.pymysql
 
     import hgaurora.app
-    import hgaurora.cli  # noqa: F401
+    import hgaurora.cli
 
+    del alembic, click, sqlalchemy, hgaurora
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         told = json.loads(line)

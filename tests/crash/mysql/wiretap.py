@@ -51,9 +51,18 @@ class Aim:
         return cls(Mark(found[3], int(found[4]), found[2]), found[1])
 
 
-def shortened(sql: str) -> str:
-    """A statement on one line, without what is drawn anew in each run."""
-    text = " ".join(sql.split())
+@dataclass(frozen=True)
+class Said:
+    """A statement as it was sent, by which of the connections, counted from 1."""
+
+    label: str
+    text: str
+    link: int
+
+
+def shortened(sql: str, database: str = "") -> str:
+    """A statement on one line, without what is drawn anew in each run, nor the database's name."""
+    text = " ".join(re.sub(rf"`?{database}`?\.", "", sql).split() if database else sql.split())
     text = re.sub(r"'[^']*'", lambda found: found[0] if len(found[0]) < 22 else "'...'", text)
     text = re.sub(r"\b[0-9a-f]{8,}(-[0-9a-f]{4,})*\b|\b\d{3,}\b|\d\d:\d\d:\d\d(\.\d+)?", "N", text)
     return text[:90].strip()
@@ -63,13 +72,14 @@ class Wiretap:
     """Stands on a free port of the loopback before a server.
 
     :ivar marks: the two sides of every statement so far, of all connections.
-    :ivar said: the statements as they were sent, in order, with their labels.
+    :ivar said: the statements as they were sent, in order.
     :ivar struck: the statement that was struck at, in full.
     :ivar error: what went wrong here: the cell shows nothing.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, database: str) -> None:
         self._to = (host, port)
+        self._database = database
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -84,7 +94,8 @@ class Wiretap:
         with self._lock:
             self._aim, self._kill, self._amid = aim, kill, amid
             self.marks: list[Mark] = []
-            self.said: list[tuple[str, str]] = []
+            self.said: list[Said] = []
+            self._links = 0
             self.struck: str | None = None
             self.held: Held | None = None
             self.reached = False
@@ -107,17 +118,23 @@ class Wiretap:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def command(self, payload: bytes) -> tuple[Mark, str] | None:
+    def link(self) -> int:
+        """The number of a new connection."""
+        with self._lock:
+            self._links += 1
+            return self._links
+
+    def command(self, payload: bytes, link: int) -> tuple[Mark, str] | None:
         """Number one; None for what is no statement."""
         if payload[0] != QUERY:
             return None
         # with CLIENT_QUERY_ATTRIBUTES, which PyMySQL does not set, more would stand in front
         text = payload[1:].decode(errors="replace")
-        label = shortened(text)
+        label = shortened(text, self._database)
         with self._lock:
             self._counts[label] += 1
             number = self._counts[label]
-            self.said.append((label, text))
+            self.said.append(Said(label, text, link))
             self.marks += [Mark(label, number, side) for side in (BEFORE, AFTER)]
         return Mark(label, number, BEFORE), text
 
@@ -184,6 +201,7 @@ class _Link:
 
     def __init__(self, tap: Wiretap, client: socket.socket, server: socket.socket) -> None:
         self._tap, self._client, self._server = tap, client, server
+        self._number = tap.link()
         self._pending: tuple[Mark, str] | None = None
         self._cut = False
 
@@ -201,7 +219,7 @@ class _Link:
 
     def _sent(self, packet: bytes) -> bool:
         """Hand a command on; False where the connection is over."""
-        named = self._tap.command(packet[4:])
+        named = self._tap.command(packet[4:], self._number)
         if named is None:
             self._server.sendall(packet)
             return True
