@@ -353,10 +353,9 @@ def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch
     if state.half:
         # a migration stands half done behind an autocommit block: it stays open, the next run takes it up
         names = ", ".join(sorted(revision for revision, _ in state.half))
-        error.state = (
-            f"{target.name} is between heads: {names} ran in part, "
-            f"{render.count(sum(state.half.values()), 'statement')} of it stand"
-        )
+        # the child knows which of the journal's rows are no more than intents
+        stand = error.data.get("stands") or f"{render.count(sum(state.half.values()), 'statement')} of it stand"
+        error.state = f"{target.name} is between heads: {names} ran in part, {stand}"
         error.hint = error.hint or f"mend the migration, then {context.ui.front}deploy {target.name} goes on after them"
     elif isinstance(error, Interrupted):
         error.state = (

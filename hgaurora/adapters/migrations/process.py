@@ -481,7 +481,7 @@ class ChildSession:
                 else "its transaction was rolled back"
             ),
             hint=hint,
-            data={**data, "half": half, "revision": step.revision if step else None},
+            data={**data, "half": half, "stands": answer.get("state"), "revision": step.revision if step else None},
         )
 
 

@@ -208,6 +208,8 @@ class Guard:
         done = sum(row["state"] == "done" for row in rows)
         stand = "1 statement of it stands" if done == 1 else f"{done} statements of it stand"
         said = stand if done else "nothing of it was done"
+        if rows and rows[-1]["state"] == "intent":
+            return (stand + "; " if done else "") + "whether its next statement took effect is not known"
         if rows and rows[-1]["state"] == "failed" and "why" in json.loads(rows[-1]["proof"] or "{}"):
             return said + "; what the one that failed did before is not known"
         return said
@@ -609,7 +611,7 @@ class Guard:
             if row["state"] == "failed":
                 said = "rest" if said == "rest" else "again"
         if said == "unknown":
-            was = "failed" if row["state"] == "failed" else "sent"
+            was = "failed" if row["state"] == "failed" else "may have sent"
             ledger = self.ledger["journal_table"]
             raise Refused(
                 "journal",
