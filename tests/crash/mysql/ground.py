@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import pymysql
 
 from hgaurora.adapters.local import files
+from tests.crash.mysql import diagnosis
+from tests.crash.mysql.diagnosis import Diagnosis
 from tests.crash.mysql.picture import Copy, Picture, taken
 from tests.crash.mysql.shapes import Shape
 from tests.crash.mysql.sides import Bare, Ours, Side, finished, reached
@@ -85,6 +87,9 @@ class Ground:
         self.marks: tuple[Mark, ...] = ()
         self._said: list[Said] = []
         self._copy = Copy(())
+        #: statements that the struck run sent, and the rows as they were before one that was made to wait
+        self._passed: list[str] = []
+        self._seen: Picture | None = None
         self._end: tuple[Picture, dict[str, Any]] | None = None
 
     def close(self) -> None:
@@ -159,6 +164,7 @@ class Ground:
 
     def _cell(self, aim: Aim, tries: int) -> tuple[Verdict, list[str]]:
         self._fresh()
+        self._seen = None
         self._tap.start(aim, self._warm.kill, self._hold)
         first = finished(self._side, self._warm, self._side.command)
         held = self._tap.held
@@ -170,6 +176,7 @@ class Ground:
             return Verdict.WRONG, [f"the disturbed run hangs: {first.said}"]
         if first.code == 0 and aim.how == KILL:
             return Verdict.WRONG, ["the run that was killed says it is done"]
+        self._passed = list(self._tap.passed)
         self._tap.start(None, self._warm.kill)
         if self._side.waits:
             _later(held)
@@ -180,28 +187,61 @@ class Ground:
         return self._again(aim, first, tries)
 
     def _again(self, aim: Aim, first: Ended, tries: int) -> tuple[Verdict, list[str]]:
-        """The same command, until it says that all is done."""
+        """The same command, until it says that all is done. A diagnosis is followed as it says, which is a run more."""
         said = [f"struck: {_words(first)}"]
-        for number in range(1, tries + 1):
+        verdict = Verdict.SAME
+        for number in range(2, tries + 2):
             again = finished(self._side, self._warm, self._side.command)
-            said.append(f"run {number + 1}: {_words(again)}")
+            said.append(f"run {number}: {_words(again)}")
             if again.code is None:
                 return Verdict.WRONG, said
             if again.code == 0:
                 problems = self._compare(self._look())
-                return (Verdict.WRONG, problems + said) if problems else (Verdict.SAME, [])
+                return (Verdict.WRONG, problems + said) if problems else (verdict, said if said[2:] else [])
             if not self._side.waits:
                 return Verdict.REFUSED, said
-        return self._judge(again, said)
-
-    def _judge(self, last: Ended, said: list[str]) -> tuple[Verdict, list[str]]:
+            found = diagnosis.read(again.said)
+            if found is None:
+                continue
+            verdict = Verdict.DIAGNOSED
+            if false := self._false(found, aim):
+                return Verdict.WRONG, [f"false diagnosis: {false}", *said]
+            with self._connected() as connection, connection.cursor() as cursor:
+                cursor.execute(found.did if self._took_effect(found) else found.did_not)
         return Verdict.WRONG, said
+
+    def _false(self, found: Diagnosis, aim: Aim) -> str:
+        """What is not so in a diagnosis; nothing where all is."""
+        with self._connected() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT state, `sql` FROM hgaurora_statement WHERE closed = 0 ORDER BY id")
+            rows = cursor.fetchall()
+        done = [text for state, text in rows if state == "done"]
+        unknown = [text for state, text in rows if state != "done"]
+        if self.shape.transactional:
+            return "every statement here can be proven"
+        if [found.statement] != [" ".join(text.split()) for text in unknown]:
+            return f"it asks about {found.statement!r}, and the journal knows not of {unknown}"
+        if found.stand != len(done):
+            return f"it says that {found.stand} stand, and {len(done)} do"
+        if missing := [text for text in done if text not in self._passed]:
+            return f"it takes for done what was never sent: {missing}"
+        return ""
+
+    def _took_effect(self, found: Diagnosis) -> bool:
+        """What a person finds out by a look at the table."""
+        if not any(" ".join(text.split()) == found.statement for text in self._passed):
+            return False
+        with self._connected() as connection:
+            now = taken(connection)
+        return self._seen is None or now.rows != self._seen.rows
 
     def _hold(self, text: str) -> Held | None:
         """Locks, in a session of its own, on every row of the tables that a statement names."""
         with self._connected() as connection, connection.cursor() as cursor:
             cursor.execute("SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'")
             there = {name for name, _ in cursor.fetchall()}
+            if not self.shape.transactional:
+                self._seen = taken(connection)
         named = [name for name in re.findall(r"\w+", text) if name in there]
         if not named:
             return None

@@ -95,6 +95,8 @@ class Wiretap:
             self._aim, self._kill, self._amid = aim, kill, amid
             self.marks: list[Mark] = []
             self.said: list[Said] = []
+            #: what the server was sent
+            self.passed: list[str] = []
             self._links = 0
             self.struck: str | None = None
             self.held: Held | None = None
@@ -231,6 +233,7 @@ class _Link:
         if self._tap.strikes(mark, AMID, text):
             self._tap.hold(text)
             self._cut = True
+            self._tap.passed.append(text)
             self._server.sendall(packet)
             held = self._tap.held
             if held is not None:
@@ -238,6 +241,7 @@ class _Link:
             self._tap.strike()
             return False
         self._pending = named
+        self._tap.passed.append(text)
         self._server.sendall(packet)
         return True
 
