@@ -208,7 +208,8 @@ def opened(
     with translated(connection):
         made: pymysql.Connection[Any] = pymysql.connect(
             **wanted,
-            password=password(connection) or "",
+            # PyMySQL would send a text in latin1
+            password=(password(connection) or "").encode(),
             autocommit=True,
             defer_connect=True,
             client_flag=CLIENT.MULTI_STATEMENTS,

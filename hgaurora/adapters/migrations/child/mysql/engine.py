@@ -71,12 +71,19 @@ class Engine:
         flags = options.pop("client_flag", CLIENT.FOUND_ROWS) & ~(CLIENT.MULTI_STATEMENTS | CLIENT.LOCAL_FILES)
         connection = kind(
             **{**ours, **options, **secure},
-            password=(self.password() if self.job["secret"] else None) or "",
+            # PyMySQL would send a text in latin1
+            password=((self.password() if self.job["secret"] else None) or "").encode(),
             client_flag=flags,
             cursorclass=GuardedCursor if kind is GuardedConnection else pymysql.cursors.Cursor,
             defer_connect=True,
         )
-        connection.connect(None if ours["unix_socket"] else self.dialled())
+        try:
+            connection.connect(None if ours["unix_socket"] else self.dialled())
+        except RuntimeError as error:
+            # PyMySQL, where caching_sha2_password would send the password over a plain connection
+            raise pymysql.err.OperationalError(
+                2061, f"the password cannot be sent without TLS (add ssl-mode=verify-full to the url): {error}"
+            ) from error
         settings = ", ".join(f"SESSION {name} = {value:d}" for name, value in self.job["settings"].items())
         with connection.cursor() as cursor:
             cursor.execute(f"SET {settings}")
