@@ -468,7 +468,7 @@ class Guard:
         seen = found is Kind.DDL and provable(sent.meaning)
         picture = {"why": why or f"what {sent.meaning.words[0] or 'it'} does cannot be seen"}
         if seen:
-            picture = self.catalogue.picture(named(sent.meaning), sent.meaning, self.database)
+            picture = self._picture(sent)
         sent.state = "intent"
         several = again is not None or bool(self.pending)
         if several:
@@ -499,9 +499,16 @@ class Guard:
             if self.connection.open:
                 if self.in_transaction:
                     self._end("ROLLBACK")
-                self._settle(row, "failed", results.text(results.failure(error)))
-                # one that fails may have done a part: DROP of several tables, on MariaDB
-                self._touch(sent.meaning, found)
+                if seen and verdict(sent.meaning, picture, self._picture(sent)) == "again":
+                    # the server refused it and nothing changed: a mended script may go on with something else
+                    self.look(self.ledger["journal_forget"], {"id": row["id"]})
+                    self.open[self.key].remove(row)
+                    self.had -= 1
+                    self._failed(sent, error)
+                else:
+                    self._settle(row, "failed", results.text(results.failure(error)))
+                    # one that fails may have done a part: DROP of several tables, on MariaDB
+                    self._touch(sent.meaning, found)
             raise
         self.flight = None
         self._settle(row, "done", results.text(sent.result))
@@ -561,6 +568,10 @@ class Guard:
         self.trace("after", "journal")
         return self.written_rows
 
+    def _picture(self, sent: Sent) -> dict[str, Any]:
+        """What the catalogue says of what a statement names."""
+        return self.catalogue.picture(named(sent.meaning), sent.meaning, self.database)
+
     def _kept(self) -> None:
         """What :meth:`_journal` wrote is committed."""
         rows = self.written_rows
@@ -606,8 +617,7 @@ class Guard:
         before = json.loads(row["proof"]) if row["proof"] else {"why": "nothing was noted of it"}
         said = "unknown"
         if "why" not in before:
-            now = self.catalogue.picture(named(sent.meaning), sent.meaning, self.database)
-            said = verdict(sent.meaning, before, now)
+            said = verdict(sent.meaning, before, self._picture(sent))
             if row["state"] == "failed":
                 said = "rest" if said == "rest" else "again"
         if said == "unknown":
