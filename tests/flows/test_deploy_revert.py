@@ -185,12 +185,14 @@ def test_a_failing_migration_leaves_what_came_before(shop: Repo, nodes: list[str
     with pytest.raises(MigrationFailed) as caught:
         call(shop, "deploy", env="dev", rev=tip)
     assert "nowhere" in caught.value.message
-    assert "heads 0003" in str(caught.value.state)
+    mysql = url.startswith("mysql")
+    in_part = "0004 ran in part, 1 statement of it stands"
+    assert (in_part if mysql else "heads 0003") in str(caught.value.state)
     assert versions(url) == {"0003"}
     # DDL stands where it ran on MySQL; the journal has it, and the mended script goes on behind it
-    assert has(url, "notes") == url.startswith("mysql")
+    assert has(url, "notes") == mysql
     log = call(shop, "log", env="dev", json=True).json()
-    assert [(one["deploy"], one["result"]) for one in log] == [("dev-1", "failed")]
+    assert [(one["deploy"], one["result"]) for one in log] == [("dev-1", "running" if mysql else "failed")]
     good = migration("0004", "0003", sql("CREATE TABLE notes (id int)"), sql("DROP TABLE notes"))
     mended = shop.commit({_v("0004_bad"): good}, "mended")
     call(shop, "deploy", env="dev", rev=mended)

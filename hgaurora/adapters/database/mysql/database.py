@@ -118,7 +118,7 @@ class MysqlDatabase:
             last=max(deployments, key=lambda one: one.number, default=None),
             open=next((one for one in deployments if one.outcome is Outcome.RUNNING), None),
             deployed_by=environment["deployed_by"],
-            half={(row["revision"], row["direction"]): row["n"] for row in half},
+            half={(row["revision"], row["direction"]): int(row["n"]) for row in half},
             lock=holder,
             undelivered=environment["undelivered"],
         )

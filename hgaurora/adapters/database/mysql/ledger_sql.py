@@ -328,7 +328,7 @@ STATE = (
 FROM {db}hgaurora_environment e""",
     """SELECT * FROM {db}hgaurora_deployment
 WHERE outcome = 'running' OR number = (SELECT MAX(number) FROM {db}hgaurora_deployment)""",
-    "SELECT revision, direction, COUNT(*) AS n FROM {db}hgaurora_statement WHERE closed = 0"
+    "SELECT revision, direction, SUM(state = 'done') AS n FROM {db}hgaurora_statement WHERE closed = 0"
     " GROUP BY revision, direction",
     APPLIED.replace("{which}", NOT_CARRIED),
 )
