@@ -9,12 +9,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pymysql
 import pytest
 
 from hgaurora.adapters.database.mysql import connection as mysql
 from hgaurora.adapters.database.mysql.database import MysqlDatabase
 from hgaurora.adapters.database.mysql.ledger_sql import lock_name
+from hgaurora.adapters.local import files
+from hgaurora.adapters.local.mysqld import Mysqld
 from hgaurora.core.errors import HgAuroraError, RemoteError, SecurityError, StateError
 from tests.adapters.migrating import new
 from tests.engines import my_connection
@@ -43,7 +44,11 @@ def test_only_a_server_on_this_machine_is_spoken_to_in_plain(url: str, mode: str
 
 @pytest.mark.parametrize(
     ("mode", "checks", "verifies"),
-    [("verify-full", True, ssl.CERT_REQUIRED), ("verify-ca", False, ssl.CERT_REQUIRED), ("required", False, ssl.CERT_NONE)],
+    [
+        ("verify-full", True, ssl.CERT_REQUIRED),
+        ("verify-ca", False, ssl.CERT_REQUIRED),
+        ("required", False, ssl.CERT_NONE),
+    ],
 )
 def test_a_context_checks_what_the_mode_says(mode: str, checks: bool, verifies: ssl.VerifyMode) -> None:
     made = mysql.context({"mode": mode, "ca": None, "cert": None, "key": None})
@@ -114,11 +119,8 @@ def test_a_session_is_seen_to_end(my_database: str) -> None:
     with my_connection(my_database) as other:
         pid = other.thread_id()
         assert not database.gone(pid)
-        with other.cursor() as cursor:
-            database.gone(pid, terminate=True)
-            with pytest.raises(pymysql.OperationalError):
-                while True:  # the server ends it when it looks
-                    cursor.execute("SELECT SLEEP(0.02)")
+        database.gone(pid, terminate=True)
+        assert files.until(lambda: database.gone(pid), 10)
     database.gone(pid, terminate=True)
     assert database.gone(pid)
     database.close()
@@ -191,3 +193,40 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
         files = ["-subj", subject, "-keyout", f"{name}.key", "-out", f"{name}.pem"]
         subprocess.run([*request, *files, *more], cwd=folder, check=True, capture_output=True)
     return folder
+
+
+class Encrypted(Mysqld):
+    """A server with a certificate."""
+
+    def __init__(self, folder: Path, certificates: Path) -> None:
+        super().__init__(folder, durable=False)
+        self._certificates = certificates
+
+    def _settings(self) -> list[str]:
+        given = {"ca": "ca.pem", "cert": "server.pem", "key": "server.key"}
+        return [*super()._settings(), *(f"--ssl-{key}={self._certificates / name}" for key, name in given.items())]
+
+
+def test_a_server_is_verified_by_its_ca_and_its_name(certificates: Path, tmp_path: Path) -> None:
+    server = Encrypted(tmp_path / "server", certificates)
+    port = server.start()
+    try:
+
+        def asked(host: str, mode: str, ca: str = "ca") -> tuple[str, str]:
+            url = f"mysql://root@{host}:{port}/mysql?ssl-mode={mode}&ssl-ca={certificates}/{ca}.pem"
+            with mysql.opened(mysql.from_url(url), application="x") as made, made.cursor() as cursor:
+                cursor.execute("SHOW STATUS LIKE 'Ssl_version'")
+                return cursor.fetchone()
+
+        assert asked("localhost", "verify-full")[1].startswith("TLSv1.")
+        # the right CA, another name
+        with pytest.raises(SecurityError, match="certificate verify failed"):
+            asked("127.0.0.1", "verify-full")
+        assert asked("127.0.0.1", "verify-ca")[1].startswith("TLSv1.")
+        # the right name, another CA
+        for mode in ("verify-full", "verify-ca"):
+            with pytest.raises(SecurityError, match="certificate verify failed"):
+                asked("localhost", mode, ca="other")
+        assert asked("127.0.0.1", "required", ca="other")[1].startswith("TLSv1.")
+    finally:
+        server.stop()

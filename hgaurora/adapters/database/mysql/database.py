@@ -137,6 +137,13 @@ class MysqlDatabase:
         :raises StateError: nobody holds the lock; the epoch is not ``base_epoch``; an interrupted deployment is
             neither resumed nor superseded; the ledger belongs to another environment or a newer program.
         """
+        if self.facts()["read_only"]:
+            # a user with all rights could write all the same, and the replica would be another database from then on
+            raise StateError(
+                f"{where(self.connection)} takes no writes: it is a reader",
+                state="nothing was changed",
+                hint="name the writer endpoint; after a failover try again",
+            )
         if not self._rows(ledger_sql.HOLDER):
             raise StateError(
                 f"{self.environment} is not locked, so nothing may begin",
