@@ -174,7 +174,7 @@ def test_b10_control_taken_for_done(dev: Bench) -> None:
 def unfenced(*fences: str) -> str:
     """An edit of the child's guard: the ledger's statement without some of its fences."""
     texts = [sql for name, sql in FENCES if name in fences]
-    changes = "".join(f".replace({text!r}, 'true')" for text in texts)
+    changes = "".join(f".replace({text!r}, '($2::text IS NULL OR true)')" for text in texts)
     return f"        self.ledger = {{**ledger, 'step': ledger['step']{changes}}}\n"
 
 
