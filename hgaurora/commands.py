@@ -116,6 +116,7 @@ COMMANDS: tuple[Command, ...] = (
             Option("rev", "r", "value", "REV", "the changeset"),
             YES,
             Option("reapply", help="run applied migrations again whose script was changed afterwards"),
+            Option("accept-drift", help="record what others changed in the schema, and go on"),
         ),
         changes=True,
     ),
@@ -164,6 +165,71 @@ COMMANDS: tuple[Command, ...] = (
         action="log",
         arguments=(ANY_ENVIRONMENT,),
         own_options=(Option("limit", "l", "int", "N", "at most N deploys"),),
+    ),
+    Command(
+        "diff",
+        "compare the schemas of any two states",
+        "What makes schema B of schema A. Each is an environment (as it is now), a deploy's id or a snapshot's (as the "
+        "ledger recorded it; nothing is restored), or a changeset (its migrations are run from an empty database on a "
+        "local server; the result is kept). The exit code is 0 whether they differ or not; ``drift`` is the command "
+        "that answers by its exit code.",
+        (
+            ("prod staging", "what staging has that prod does not"),
+            ("prod-43 prod --text", "as a unified diff of the schema written out"),
+        ),
+        action="diff",
+        arguments=(Argument("a"), Argument("b")),
+        own_options=(Option("text", help="a unified diff of the two schemas written out"),),
+    ),
+    Command(
+        "drift",
+        "say whether a schema is the one that was recorded",
+        "The live schema against what the ledger recorded last: what was changed beside hgaurora, and between when. "
+        "Without ENV: every environment. What the key ``ignore`` names does not count. The exit code is 1 where there "
+        "is a difference.",
+        (("prod", "what others changed in prod"),),
+        action="drift",
+        arguments=(ANY_ENVIRONMENT,),
+    ),
+    Command(
+        "trace",
+        "say which changeset made a database",
+        "By the database's own ledger, and whether its schema agrees. Without a ledger by the schema alone: against "
+        "all that the ledgers of the environments recorded, and against the migrations of the newest changesets, run "
+        "on a local server. Owners, grants, collations and the version of the server make no difference. It says how "
+        "sure it is; where nothing is equal, what is nearest, and what differs.",
+        (
+            ("prod", "an environment"),
+            ("--url postgresql://localhost/shop_copy", "any database"),
+        ),
+        action="trace",
+        arguments=(ANY_ENVIRONMENT,),
+        own_options=(Option("url", "", "value", "URL", "a database that is no environment"),),
+    ),
+    Command(
+        "annotate",
+        "say who made each table and column, and when it reached each environment",
+        "Like ``hg annotate``, for the schema of one environment: the changeset that made or last changed each object, "
+        "its author, its change request, and the day it came to each environment. With ``-v`` its whole life. OBJECT "
+        "is a table, or a column as TABLE.COLUMN.",
+        (
+            ("staging orders", "one table with its columns"),
+            ("prod orders.gross -v", "the whole life of a column"),
+        ),
+        action="annotate",
+        arguments=(ENVIRONMENT, Argument("object", required=False)),
+    ),
+    Command(
+        "adopt",
+        "take over a database that Alembic has migrated",
+        "The database's version table says which revisions are applied; their scripts are those of the changeset. "
+        "They enter the ledger as adopted, with the schema as it is; nothing in the schema is changed and no migration "
+        "runs. A database that hgaurora knows and whose version table was edited by hand is recorded as it is.",
+        (("prod -r stable", "prod enters the ledger with the migrations of stable"),),
+        action="adopt",
+        arguments=(ENVIRONMENT,),
+        own_options=(Option("rev", "r", "value", "REV", "the changeset that has the scripts"),),
+        changes=True,
     ),
     Command(
         "snapshots",

@@ -10,17 +10,20 @@ the next run plans from them, and finds under the same deployment the snapshot t
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
 from .core.blocking import Wait, awaited, given_up, held_by, wait_json
-from .core.errors import HgAuroraError, MigrationFailed, StateError
+from .core.errors import HgAuroraError, Interrupted, MigrationFailed, StateError
 from .core.graph import heads
-from .core.model import Direction, Snapshot
+from .core.model import Direction, Snapshot, StepResult
+from .core.schema.delta import Delta
+from .core.schema.record import Pending
 from .core.steps import Migrate, Plan, Repeat, Restore, Step, TakeSnapshot
 from .ports import Clock, Connection, ControlPlane, Database, MigrationSession
+from .watch import Watch
 
 #: a lock not granted in time: PostgreSQL's SQLSTATE (manual, appendix A), MySQL's and MariaDB's number
 NOT_GRANTED = frozenset({"55P03", 1205})
@@ -95,6 +98,10 @@ class Run:
     session: MigrationSession
     clock: Clock
     tags: Mapping[str, str]
+    schema: Watch
+    epoch: str
+    #: a delta in words for the line of a step
+    said: Callable[[Delta], str] = lambda found: ""
     tries: int = 8
     #: a connection that looks while the child waits; None: nobody looks
     watch: Callable[[], Database] | None = None
@@ -122,7 +129,11 @@ class Run:
             intent = {"snapshot": ident, "before": step.before}
             self.database.event(self.deployment, "snapshot-intent", intent)
         heads_now = ",".join(heads(self.database.state().applied))
-        self.control.start_snapshot(ident, tags={**self.tags, "before": step.before or "", "heads": heads_now})
+        prints = self.schema.fingerprints
+        fingerprint = {"structure": prints.structure, "fingerprint": prints.full}
+        self.control.start_snapshot(
+            ident, tags={**self.tags, **fingerprint, "before": step.before or "", "heads": heads_now}
+        )
         taken = self.control.wait_snapshot(ident, progress=self.progress)
         self.database.event(self.deployment, "snapshot-available", {"snapshot": ident, "bytes": taken.bytes})
         return taken
@@ -156,14 +167,34 @@ class Run:
             else:
                 if seen[0] is not None:
                     waits[awaited(seen[0])] = seen[0]
-                note = "; ".join(step.loses) if isinstance(step, Migrate) and step.verb == "down" else step.message
+                note = ""
                 if result.replayed:
                     note = f"took up after {result.replayed} of {result.statements} statements, sent by an earlier run"
                 data: dict[str, object] = {"statements": result.statements, "replayed": result.replayed}
                 if attempt > 1 or waits:
                     data |= {"tries": attempt, "waits": [wait_json(one) for one in waits.values()]}
-                return Done(what=step.name, note=note, data=data)
+                found = self._changed(step, result)
+                data["delta"] = [change.to_json() for change in found.changes]
+                return Done(what=step.name, note=note or self.said(found), data=data)
         raise AssertionError("the loop returns or raises")
+
+    def _changed(self, step: Migrate | Repeat, result: StepResult) -> Delta:
+        """What it changed in the schema, recorded in the ledger.
+
+        :raises Interrupted: it could not be; the next run does it.
+        """
+        pending = Pending(result.seq, self.deployment, step.revision, step.direction, step.path)
+        try:
+            return self.schema.after(pending, self.epoch, result.touched)
+        except StateError:
+            raise  # taken over: not ours to go on with
+        except HgAuroraError as error:
+            raise Interrupted(
+                f"{step.name} was committed, but what it changed could not be recorded: {error.message}",
+                state="the migration stands",
+                hint="run the same command again; it records the change first and goes on",
+                data=error.data,
+            ) from error
 
     def _look(self, attempt: int, seen: list[Wait | None]) -> None:
         """While a migration lasts: who stands in its way, seen from a second connection."""
@@ -259,6 +290,9 @@ class RunRestore:
     #: a connection to whatever serves under the name now; called again after the swap
     open_live: Callable[[], Database]
     open_copy: Callable[[Connection], Database]
+    #: what the settings ignore in a schema, and what is done with a copy that is not as recorded
+    ignore: Sequence[str] = ()
+    on_difference: Callable[[Delta | None], None] = lambda found: None
     _live: Database | None = None
     _copy: Database | None = None
 
@@ -328,7 +362,18 @@ class RunRestore:
             node=target.node if target else None,
             branch=target.branch if target else None,
         )
-        return ""
+        return self._compare(copy)
+
+    def _compare(self, copy: Database) -> str:
+        """The copy's schema against what was recorded when the snapshot was taken; recorded in the copy, once."""
+        if any(event["deployment"] == self.deployment for event in copy.events(kind="delta")):
+            return ""
+        watch = Watch.begin(copy, self.ignore)
+        found = watch.restored(self.deployment, None, watch.recorded)
+        self.on_difference(found)
+        if found is None:
+            return "schema not compared: none was recorded then"
+        return "schema is the one recorded then" if not found.changes else "schema is not the one recorded then"
 
     def _close(self, step: Restore) -> str:
         self.control.restore_close(deployment=self.deployment)

@@ -182,6 +182,15 @@ class Database(Protocol):
         :raises StateError: the epoch is another one.
         """
 
+    def adopt(
+        self, steps: Sequence[Mapping[str, object]], *, deployment: str, epoch: str, versions: Sequence[str]
+    ) -> None:
+        """Record migrations that were not run by this tool, and the version table's rows as they stand.
+
+        :param steps: payloads of events, as a child writes them, with ``adopted``.
+        :raises StateError: the epoch is another one.
+        """
+
     def contents(self, hashes: Iterable[str]) -> dict[str, bytes]:
         """Contents of parts by their hash; a missing one is absent from the answer."""
 

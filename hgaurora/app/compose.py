@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import StateError
@@ -79,6 +81,48 @@ class Adapters:
     def watch(self, connection: Connection, environment: str) -> Database:
         """A second connection, that looks while the child waits."""
         return Adapters.database(self, connection, environment)
+
+    def reach(self, url: str) -> Connection:
+        """A connection by a libpq URL, for a database that is no environment."""
+        from ..adapters.database.postgresql import maintenance
+
+        return maintenance.from_url(url)
+
+    def scratch_major(self) -> str:
+        """The engine and major version that :meth:`scratch` has."""
+        from ..adapters.local.binaries import for_server
+
+        return f"postgresql {for_server(None).major}"
+
+    @contextmanager
+    def scratch(self, folder: Path, *, schema: str) -> Iterator[Connection]:
+        """An empty database on a local server of our own, which is stopped behind it. One at a time."""
+        from ..adapters.local.binaries import for_server
+        from ..adapters.local.engine import Engine
+
+        found = for_server(None)
+        # a data folder is of one major version
+        engine = Engine(folder, name=f"data{found.major}", fsync=False, tcp=False, binaries=found)
+        server = engine.start()
+        try:
+            with self._fresh(server, schema) as connection:
+                yield connection
+        finally:
+            engine.stop()
+
+    @contextmanager
+    def _fresh(self, server: Connection, schema: str) -> Iterator[Connection]:
+        from ..adapters.database.postgresql import maintenance
+
+        with maintenance.connect(server) as maker:
+            if maker.database("build") is not None:
+                maker.drop("build")  # of a build that was cut off
+            maker.create("build")
+            if schema != "public":
+                with maintenance.connect(server, "build") as inside:
+                    inside.create_schema(schema)
+            yield replace(maintenance.at(server, "build"), schema=schema)
+            maker.drop("build")
 
     def migrator(self) -> Migrator:
         """Starts migration children."""

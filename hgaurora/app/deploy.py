@@ -8,6 +8,7 @@ import json
 import os
 import random
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..core import render
@@ -21,6 +22,8 @@ from ..core.repeatable import Repeatable
 from ..core.steps import Plan
 from ..execute import Preview, Run, verify, walk
 from ..ports import MigrationSession, NewDeployment
+from ..watch import Watch
+from . import schema
 from .assess import Assessment, Sources, assess, change_request, judged
 from .context import Context, Target
 from .delivery import deliver
@@ -82,7 +85,7 @@ def _deploy(context: Context, target: Target, options: Mapping[str, Any]) -> dic
         if shown is None or shown.steps != found.plan.steps:
             _show(context, target, found.plan, notes, again=shown is not None)
             shown = found.plan
-        result = _locked(context, target, found, started)
+        result = _locked(context, target, found, options, started)
         if result is not None:
             return result
         found = assess(context, target, options.get("rev"), diffs=True)
@@ -130,6 +133,10 @@ def _dry_run(context: Context, target: Target, found: Assessment, options: Mappi
         context.ui.write(render.unchanged(found.plan))
     if refused is not None:
         raise refused
+    if target.control.exists() and found.state.ledger is not None and found.holder is None:
+        schema.stop_on_drift(
+            context, target, schema.watch(target), accept=bool(options.get("accept_drift")), dry_run=True
+        )
     return {
         "environment": target.name,
         "state": "planned",
@@ -208,18 +215,23 @@ def locked(context: Context, target: Target, waited: float) -> LockHeld:
     )
 
 
-def _locked(context: Context, target: Target, found: Assessment, started: float) -> dict[str, Any] | None:
+def _locked(
+    context: Context, target: Target, found: Assessment, options: Mapping[str, Any], started: float
+) -> dict[str, Any] | None:
     """Take the lock, look again, run. None: the lock was taken or the base moved; plan anew."""
     plan = found.plan
     if plan.empty:
-        return _record(context, target, found, started)
+        return _record(context, target, found, options, started)
     with child(target, plan, found.sources) as session:
+        # while the child starts; what is seen before the lock counts only if nobody had it since the plan was made
+        watch = schema.watch(target)
         if not session.lock():
             return None
         again = target.database.state()
         if (again.epoch, set(again.versions or ())) != (plan.base_epoch, set(plan.base_versions)):
             return None
-        return _run(context, target, found, session, started)
+        schema.stop_on_drift(context, target, watch, accept=bool(options.get("accept_drift")))
+        return _run(context, target, found, session, watch, started)
 
 
 def new_deployment(context: Context, target: Target, plan: Plan) -> NewDeployment:
@@ -244,7 +256,7 @@ def new_deployment(context: Context, target: Target, plan: Plan) -> NewDeploymen
 
 
 def _run(
-    context: Context, target: Target, found: Assessment, session: MigrationSession, started: float
+    context: Context, target: Target, found: Assessment, session: MigrationSession, watch: Watch, started: float
 ) -> dict[str, Any]:
     supersede = None
     if found.interrupted is not None and found.interrupted.id != found.plan.resumes:
@@ -255,6 +267,7 @@ def _run(
         target,
         found.plan,
         session,
+        watch,
         scripts=scripts,
         supersede=supersede,
         started=started,
@@ -274,6 +287,7 @@ def run_migrations(
     target: Target,
     plan: Plan,
     session: MigrationSession,
+    watch: Watch,
     *,
     scripts: list[Script | Repeatable],
     supersede: str | None,
@@ -301,6 +315,9 @@ def run_migrations(
         session=session,
         clock=context.clock,
         tags=tags(context, target, plan, deployment.id),
+        schema=watch,
+        epoch=epoch,
+        said=partial(schema.brief, default=target.settings.schema),
         tries=target.settings.lock_tries,
         watch=lambda: context.adapters.watch(target.database.connection, target.name),
         engine=target.database.connection.engine,
@@ -308,8 +325,10 @@ def run_migrations(
         progress=report.going,
     )
     try:
+        schema.settle(context, target, watch, deployment.id, epoch)
         walk(plan, actor, report, context.clock)
         verify(plan, target.database)
+        schema.last_look(context, target, watch, deployment.id, epoch)
     except HgAuroraError as error:
         report.over()
         error.data.setdefault("obstacles", obstacles_json(found))
@@ -322,7 +341,9 @@ def run_migrations(
         deployment.id, epoch=epoch, ok=True, heads_after=plan.heads_after, target=plan.target, error=None
     )
     deliver(context, target)
-    return finished(context, target, plan, deployment.id, report, started) | {"obstacles": obstacles_json(found)}
+    compared = schema.compare_before(context, target, watch, plan.reverts) if plan.kind is Kind.REVERT else None
+    done = finished(context, target, plan, deployment.id, report, started, compared)
+    return done | {"obstacles": obstacles_json(found)}
 
 
 def _preflight(context: Context, target: Target) -> Obstacles:
@@ -384,7 +405,9 @@ def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch
     deliver(context, target)
 
 
-def _record(context: Context, target: Target, found: Assessment, started: float) -> dict[str, Any] | None:
+def _record(
+    context: Context, target: Target, found: Assessment, options: Mapping[str, Any], started: float
+) -> dict[str, Any] | None:
     """A changeset without new migrations: only the ledger moves. No child is needed."""
     if not target.database.acquire():
         return None
@@ -392,6 +415,8 @@ def _record(context: Context, target: Target, found: Assessment, started: float)
         again = target.database.state()
         if again.epoch != found.plan.base_epoch:
             return None
+        watch = schema.watch(target)
+        schema.stop_on_drift(context, target, watch, accept=bool(options.get("accept_drift")))
         interrupted = found.interrupted.id if found.interrupted else None
         deployment, epoch = target.database.begin(
             new_deployment(context, target, found.plan),
@@ -400,6 +425,7 @@ def _record(context: Context, target: Target, found: Assessment, started: float)
             resume=found.plan.resumes,
             supersede=interrupted if interrupted != found.plan.resumes else None,
         )
+        schema.settle(context, target, watch, deployment.id, epoch)
         target.database.finish(
             deployment.id, epoch=epoch, ok=True, heads_after=found.plan.heads_after, target=found.target
         )
@@ -410,9 +436,18 @@ def _record(context: Context, target: Target, found: Assessment, started: float)
 
 
 def finished(
-    context: Context, target: Target, plan: Plan, deployment: str, report: StepReport, started: float
+    context: Context,
+    target: Target,
+    plan: Plan,
+    deployment: str,
+    report: StepReport,
+    started: float,
+    compared: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The last line, and the JSON object."""
+    """The last line, and the JSON object.
+
+    :param compared: how the schema stands to the one that a revert goes back to.
+    """
     took = context.clock.monotonic() - started
     node = plan.target.node if plan.target else None
     branch = plan.target.branch if plan.target else None
@@ -431,5 +466,6 @@ def finished(
         "heads": list(plan.heads_after),
         "steps": report.steps,
         "reverts": list(plan.reverts),
+        "schema": compared,
         "seconds": round(took, 3),
     }

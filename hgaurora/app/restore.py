@@ -7,6 +7,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..core import render
@@ -16,6 +17,7 @@ from ..core.model import Kind, Snapshot, State, Way
 from ..core.plan import to_json
 from ..core.steps import Plan, Restore
 from ..execute import Preview, RunRestore, walk
+from . import schema
 from .context import Context, Target
 from .delivery import deliver
 from .deploy import finished, locked, new_deployment
@@ -237,6 +239,8 @@ def _walk(
         control=target.control,
         open_live=target.reconnected,
         open_copy=lambda connection: context.adapters.database(connection, target.name),
+        ignore=target.settings.ignore,
+        on_difference=partial(schema.say_restored, context, target),
         _live=target.database if done <= ACTIONS.index("close") else None,
     )
     try:

@@ -16,7 +16,7 @@ from ..core.plan import plan_revert, to_json
 from ..core.state import check_state
 from ..core.steps import Plan
 from ..execute import Preview, walk
-from . import restore
+from . import restore, schema
 from .context import Context, Target
 from .delivery import deliver
 from .deploy import locked, run_migrations
@@ -105,6 +105,8 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
     if plan.empty and _there(state, goal):
         return _already(context, target, state, goal)
     show(context, target, plan, goal)
+    watch = schema.watch(target)
+    schema.say_drift(context, target, watch)
     if options.get("dry_run"):
         walk(plan, Preview(), Silent(), context.clock)
         if not context.json:
@@ -122,7 +124,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
                 state="this run changed nothing",
                 hint=f"{context.ui.front}revert {target.name} -n shows the plan as it is now",
             )
-        return run_migrations(context, target, plan, session, scripts=[], supersede=supersede, started=started)
+        return run_migrations(context, target, plan, session, watch, scripts=[], supersede=supersede, started=started)
 
 
 def _way(options: Mapping[str, Any], goal: Goal) -> Way:

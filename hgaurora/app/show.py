@@ -1,6 +1,6 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""``status``, ``log`` and ``snapshots``: commands that change nothing."""
+"""``status`` and ``snapshots``: commands that change nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..core.blocking import OLD, InvalidIndex, invalid_json, invalid_lines
 from ..core.errors import HgAuroraError, InputError, PolicyError, StateError
 from ..core.graph import heads
 from ..core.model import Deployment, Direction, Kind, Outcome, State
-from .assess import Assessment, assess, not_restoring
+from .assess import Assessment, assess
 from .context import Context, Target
 from .restore import stands
 
@@ -253,6 +253,7 @@ def _status_json(target: Target, seen: Seen) -> dict[str, Any]:
         "branch": state.branch,
         "heads": list(heads(state.applied)),
         "since": render.iso(state.since),
+        "drift": None,  # not looked at: ``drift`` does
         "pending": pending,
         "running": state.open.id if state.open and state.lock else None,
         "interrupted": interrupted,
@@ -306,52 +307,6 @@ def _follow(context: Context, ident: str) -> int:
         after = deployment.heads_after or ()
         context.ui.write(f"{ident} ended: {render.result(deployment)}, {render.names(after)}")
     return 0 if deployment.outcome.value == "ok" else 1
-
-
-def log(context: Context, options: Mapping[str, Any]) -> int:
-    """The timeline of one environment, or of each."""
-    chosen = [options["env"]] if options.get("env") else context.names()
-    limit = int(options["limit"]) if options.get("limit") else None
-    objects: list[dict[str, Any]] = []
-    for number, name in enumerate(chosen):
-        target = context.target(name)
-        restoring = target.control.restoring()
-        if restoring is not None and restoring["done"] == "close":
-            not_restoring(context, target)
-        if not target.control.exists() or target.state().ledger is None:
-            if not context.json:
-                context.ui.write(f"{name}: nothing was deployed yet")
-            continue
-        deployments = target.database.deployments(limit=limit)
-        by_id: dict[str, list[Any]] = {one.id: [] for one in deployments}
-        for step in target.database.steps(list(by_id)):
-            by_id[step.deployment].append(step)
-        if context.json:
-            objects.extend(
-                {
-                    "environment": name,
-                    **render.deployment_json(one),
-                    "migrations": [
-                        {
-                            "revision": s.revision,
-                            "direction": s.direction.value,
-                            "migration": s.path.rsplit("/", 1)[-1].removesuffix(".py"),
-                            "node": s.node,
-                            "snapshot": s.snapshot,
-                        }
-                        for s in by_id[one.id]
-                    ],
-                }
-                for one in deployments
-            )
-            continue
-        if number and len(chosen) > 1:
-            context.ui.write("")
-        for line in render.log_lines([(one, by_id[one.id]) for one in deployments], verbose=context.verbose):
-            context.ui.write(line)
-    if context.json:
-        context.ui.write(json.dumps(objects))
-    return 0
 
 
 def snapshots(context: Context, options: Mapping[str, Any]) -> int:

@@ -7,7 +7,7 @@ Nodes, names and numbers are never cut; only free text is, with ``...``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from .model import Changeset, Deployment, Finding, Kind, Outcome, Snapshot, StepRow, Way
@@ -204,8 +204,18 @@ def findings(found: Iterable[Finding]) -> list[str]:
     return lines
 
 
-def log_lines(rows: Sequence[tuple[Deployment, Sequence[StepRow]]], *, verbose: bool = False) -> list[str]:
-    """The timeline, newest first: a line for each deployment and one for what it ran."""
+def log_lines(
+    rows: Sequence[tuple[Deployment, Sequence[StepRow]]],
+    *,
+    verbose: bool = False,
+    said: Mapping[tuple[str, ...], Sequence[str]] | None = None,
+) -> list[str]:
+    """The timeline, newest first: a line for each deployment and one for what it ran.
+
+    :param said: with ``verbose``: lines about the schema, by (deployment, revision, direction) of a step, and by
+        (deployment, cause) of what was found beside them.
+    """
+    known = said or {}
     head = [("deploy", "when", "who", "what", "result")]
     body = []
     for deployment, _ in rows:
@@ -223,11 +233,17 @@ def log_lines(rows: Sequence[tuple[Deployment, Sequence[StepRow]]], *, verbose: 
         if deployment.error:
             out.append("  " + cut(deployment.error, WIDTH - 2))
         if verbose:
+            for (of, *rest), lines_of in known.items():
+                if of == deployment.id and len(rest) == 1:
+                    out.append(f"    {rest[0]}")
+                    out += [f"      {one}" for one in lines_of]
             for step in steps:
                 took = duration((step.ended - step.started).total_seconds())
                 verb = "run" if step.direction.value == "up" else "down"
                 stem = step.path.rsplit("/", 1)[-1].removesuffix(".py")
                 out.append(right(f"    {verb.ljust(5)} {stem}  {cut(step.message, 30)}", took))
+                key = (step.deployment, step.revision, step.direction.value)
+                out += [f"      {one}" for one in known.get(key, ())]
     return out
 
 

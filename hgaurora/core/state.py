@@ -28,7 +28,7 @@ def check_state(state: State, version_table: str, environment: str | None = None
                 f"{name}: {version_table} says {_said(state.versions)}, and there is no ledger:"
                 " hgaurora did not deploy what is there",
                 state=_NOTHING,
-                hint="deploy to an empty database; taking over one that other tools migrated (adopt) is not there yet",
+                hint=f"hgaurora adopt {name} takes it over as it is",
                 data={"versions": list(state.versions), "ledger": None},
             )
         return
@@ -44,7 +44,8 @@ def check_state(state: State, version_table: str, environment: str | None = None
         found = "is not there" if state.versions is None else f"says {_said(state.versions)}"
         raise StateError(
             f"{name}: {version_table} {found}, the ledger says {_said(state.recorded)}{by}",
-            state=f"the schema is that of {_said(state.recorded)}, the table was edited by hand; {_NOTHING}",
+            state=f"the schema is that of {_said(state.recorded)}, the table was edited by hand (where it is the "
+            f"table that is right, hgaurora adopt {name} takes it as it is); {_NOTHING}",
             hint="set it back: " + " ".join(_set_back(version_table, state.versions, state.recorded, quote)),
             data={"versions": list(state.versions or ()), "recorded": list(state.recorded), "table": version_table},
         )

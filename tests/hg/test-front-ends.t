@@ -14,9 +14,15 @@ The extension is switched on by one line of hgrc. Its commands are listed:
   
   list of commands:
   
+   aurora-adopt  take over a database that Alembic has migrated
+   aurora-annotate
+                 say who made each table and column, and when it reached each
+                 environment
    aurora-demo   build a playground, break its production, revert it
    aurora-deploy
                  bring an environment to the migrations of a changeset
+   aurora-diff   compare the schemas of any two states
+   aurora-drift  say whether a schema is the one that was recorded
    aurora-engine
                  start or stop the local database servers
    aurora-hg-config
@@ -29,6 +35,7 @@ The extension is switched on by one line of hgrc. Its commands are listed:
                  list the snapshots of an environment
    aurora-status
                  show where each environment is
+   aurora-trace  say which changeset made a database
   
   (use 'hg help -v hgaurora' to show built-in aliases and global options)
   $ hg help aurora | head -12
@@ -118,6 +125,12 @@ The extension is switched on by one line of hgrc. Its commands are listed:
     revert     take a deploy back
     status     show where each environment is
     log        show the deploys and reverts of an environment
+    diff       compare the schemas of any two states
+    drift      say whether a schema is the one that was recorded
+    trace      say which changeset made a database
+    annotate   say who made each table and column, and when it reached each
+               environment
+    adopt      take over a database that Alembic has migrated
     snapshots  list the snapshots of an environment
     engine     start or stop the local database servers
     demo       build a playground, break its production, revert it

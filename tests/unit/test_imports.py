@@ -21,8 +21,9 @@ INSIDE: dict[str, tuple[str, ...]] = {
     "hgaurora": ("aurora",),  # lazily: the extension's tables
     "hgaurora.core": ("core",),
     "hgaurora.ports": ("core",),
-    "hgaurora.execute": ("core", "ports"),
-    "hgaurora.app": ("core", "ports", "execute", "app", "adapters", "commands", "__version__"),
+    "hgaurora.watch": ("core", "ports"),
+    "hgaurora.execute": ("core", "ports", "watch"),
+    "hgaurora.app": ("core", "ports", "watch", "execute", "app", "adapters", "commands", "__version__"),
     "hgaurora.commands": (),
     "hgaurora.ui": ("core", "commands"),
     "hgaurora.cli": ("core", "ports", "app", "commands", "ui", "adapters.history", "__version__"),

@@ -149,6 +149,7 @@ BAD: dict[str, list[str]] = {
     ],
     "log-group": ['"a b"', '""'],
     "require-journal": [],
+    "ignore": ['[""]', '["table"]', '["a b"]', "[1]"],
     "port": ["0", "80", "65536"],
 }  # fmt: skip
 

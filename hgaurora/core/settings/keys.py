@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
-from .values import Reader, choice, duration, flag, folder, items, path, regex, text, texts, url, whole, window
+from .values import Reader, choice, duration, flag, folder, ignored, items, path, regex, text, texts, url, whole, window
 
 #: kinds of environment, named by the key that makes one
 KINDS = ("target", "url", "cluster")
@@ -382,6 +382,16 @@ KEYS: tuple[Key, ...] = (
         shown="false",
         allowed="true or false",
         doc="refuse a deploy while events can not be delivered",
+    ),
+    _environment(
+        "ignore",
+        list,
+        items(ignored),
+        '["partman.*", "table public.orders_p*", "grants"]',
+        default=(),
+        shown="[]",
+        allowed="names with * for any part, a kind before one, or a fact such as grants; see the page on schemas",
+        doc="what others change in the schema; recorded, but no drift",
     ),
     _environment(
         "port",

@@ -60,6 +60,7 @@ class Environment:
     window: Window | None = None
     log_group: str | None = None
     require_journal: bool = False
+    ignore: tuple[str, ...] = ()
     port: int | None = None
 
     @property

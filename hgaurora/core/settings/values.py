@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ..errors import ConfigError
 from ..redact import printable
 from ..window import Window, WindowError, parse_window
 
@@ -210,6 +211,19 @@ def regex(value: object) -> str:
         ) from None
     if matches_all:
         raise Invalid("matches the empty text, so it would be found anywhere", r"such as '\bOPS-\d+\b'")
+    return found
+
+
+def ignored(value: object) -> str:
+    """A pattern of what is no drift, as :mod:`hgaurora.core.schema.ignore` reads it."""
+    # most commands read settings without ever comparing schemas
+    from ..schema.ignore import read
+
+    found = str(text()(value))
+    try:
+        read(found)
+    except ConfigError as error:
+        raise Invalid("is no pattern", error.hint) from None
     return found
 
 

@@ -424,6 +424,27 @@ class PostgresDatabase:
                     hint="look at the log of the environment",
                 )
 
+    def adopt(
+        self, steps: Sequence[Mapping[str, object]], *, deployment: str, epoch: str, versions: Sequence[str]
+    ) -> None:
+        """Record migrations that were not run by this tool, and the version table's rows as they stand.
+
+        :param steps: payloads of events, as a child writes them, with ``adopted``.
+        :raises StateError: the epoch is another one.
+        """
+        with self._transaction() as cursor:
+            text = "UPDATE hgaurora.environment SET versions = %s WHERE epoch = %s::uuid"
+            if cursor.execute(text, (list(versions), epoch)).rowcount != 1:
+                raise StateError(
+                    f"{deployment}: another run has taken {self.environment} over",
+                    state="nothing was changed",
+                    hint="run it again",
+                )
+            for payload in steps:
+                seq = _append(cursor, deployment, "step", payload)
+                values = {"id": seq, "deployment": deployment, "payload": ledger.canonical(payload)}
+                cursor.execute(ledger_sql.ADOPT, values)
+
     def contents(self, hashes: Iterable[str]) -> dict[str, bytes]:
         """Contents of parts by their hash; a missing one is absent from the answer."""
         with self._reading() as cursor:

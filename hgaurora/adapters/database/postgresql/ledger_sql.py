@@ -419,3 +419,16 @@ SELECT (SELECT min(s.id) FROM hgaurora.step s WHERE s.deployment = %(id)s),
     (SELECT max(e.seq) FROM hgaurora.event e WHERE e.kind = 'delta' AND (e.payload::pg_catalog.json ->> 'step')::bigint
         IN (SELECT s.id FROM hgaurora.step s WHERE s.deployment = %(id)s))
 """
+
+#: a step that was not run here: its row; %(id)s is its event, %(payload)s as the child writes it
+ADOPT = """
+INSERT INTO hgaurora.step (id, deployment, ordinal, revision, direction, path, message, parents, depends_on,
+    branch_labels, raw, normal, normal_version, irreversible, node, snapshot, versions, statements, replayed,
+    started, ended, kind, adopted)
+SELECT %(id)s, %(deployment)s, p.ordinal, p.revision, p.direction, p.path, p.message, p.parents, p.depends_on,
+    p.branch_labels, p.raw, p.normal, p.normal_version, p.irreversible, p.node, NULL, p.versions, 0, 0,
+    pg_catalog.now(), pg_catalog.clock_timestamp(), 'migration', true
+FROM pg_catalog.jsonb_to_record(%(payload)s::pg_catalog.jsonb) AS p(ordinal integer, revision text, direction text,
+    path text, message text, parents text[], depends_on text[], branch_labels text[], raw text, normal text,
+    normal_version text, irreversible boolean, node text, versions text[])
+"""

@@ -161,6 +161,10 @@ class Server:
                 sql.SQL(" with grant option" if grantable and role is not None else ""),
             )
 
+    def create_schema(self, name: str) -> None:
+        """A schema in the database this is connected to."""
+        self._do("create schema {}", name)
+
     def drop(self, name: str) -> None:
         """Drop a database with its sessions, where it is there."""
         self._do("drop database if exists {} with (force)", name)

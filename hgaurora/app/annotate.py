@@ -1,0 +1,314 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``annotate``: like ``hg annotate``, for the schema: who made or last changed each object, and when it reached each
+environment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ..core import render
+from ..core.errors import HgAuroraError, InputError, StateError
+from ..core.model import Changeset, Deployment, Direction
+from ..core.schema import words
+from ..core.schema.delta import Change
+from ..core.schema.kinds import KINDS
+from .assess import change_request
+from .context import Context, Target
+from .revert import changeset_of
+
+Key = tuple[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One change of one object."""
+
+    change: Change
+    at: datetime
+    cause: str
+    deployment: Deployment | None
+    revision: str | None
+    direction: Direction | None
+
+
+@dataclass
+class Life:
+    """One object that is there, with all that happened to it under its names."""
+
+    kind: str
+    path: tuple[str, ...]
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """As screens call it, without a schema."""
+        return ".".join(self.path)
+
+
+def run(context: Context, options: Mapping[str, Any]) -> int:
+    """Annotate the objects of one environment."""
+    target = context.target(options["env"])
+    if not target.control.exists() or target.state().ledger is None:
+        raise StateError(
+            f"{target.name} holds nothing of hgaurora yet: there is no history of its schema", state="nothing was done"
+        )
+    lives = _chosen(target, list(_lives(target)), options.get("object"))
+    who = _Who(context, target)
+    reached = _Reached(context)
+    if context.json:
+        context.ui.write(json.dumps([_json(target, life, who, reached) for life in lives]))
+        return 0
+    rows = [("object", "changeset", "author", "request", *context.names())]
+    rows += [_row(context, target, life, who, reached) for life in lives]
+    lines = render.table(rows)
+    context.ui.write(lines[0])
+    for line, life in zip(lines[1:], lives, strict=True):
+        context.ui.write(line)
+        if context.verbose:
+            for event in life.events:
+                by = event.deployment.id if event.deployment else "not known"
+                said = words.words(event.change, schema=target.settings.schema)
+                script = f" {_stem(event.revision)}" if event.revision else ""
+                context.ui.write(f"    {render.utc(event.at)}  {by}, {event.cause}{script}: {said}")
+    return 0
+
+
+def _stem(revision: str) -> str:
+    return revision.rsplit("/", 1)[-1]
+
+
+# ---- lives, from the deltas of the ledger
+
+
+def _lives(target: Target) -> Iterator[Life]:
+    """Every object that is there, in order."""
+    known = target.database.recorded()
+    if known is None:
+        raise StateError(
+            f"{target.name} has no recorded schema yet",
+            state="nothing was done",
+            hint=f"{target.context.ui.front}deploy {target.name} records it",
+        )
+    found: dict[Key, Life] = {}
+    for event in _events(target):
+        _live(found, event)
+    # what was there when the ledger first looked has no change of its own
+    from ..core.schema.form import schema_of
+
+    prints = known.fingerprints
+    contents = target.database.contents(one.full for one in known.parts.values())
+    there = schema_of(prints.engine, prints.major, contents.values())
+    for kind, objects in there.objects.items():
+        for path in objects:
+            yield found.get((kind, path)) or Life(kind, path)
+
+
+def _events(target: Target) -> Iterator[Event]:
+    deployments = {one.id: one for one in target.database.deployments()}
+    for event in target.database.events(kind="delta"):
+        if event["carried"]:
+            continue  # of a past that a restore took back
+        payload: Any = event["payload"]
+        direction = payload["direction"]
+        for change in payload["changes"]:
+            yield Event(
+                Change.from_json(change),
+                datetime.fromisoformat(str(event["at"])),
+                payload["cause"],
+                deployments.get(str(event["deployment"])),
+                payload["revision"],
+                Direction(direction) if direction else None,
+            )
+
+
+def _live(found: dict[Key, Life], event: Event) -> None:
+    change = event.change
+    if change.action == "renamed" and change.to is not None:
+        _moved(found, change)
+    key = (change.kind, change.now)
+    if change.action == "dropped":
+        found.pop(key, None)
+        if not KINDS[change.kind].nested:
+            below = [other for other in found if KINDS[other[0]].nested and other[1][:-1] == change.path]
+            for other in below:
+                del found[other]
+        return
+    life = found.get(key)
+    if life is None or change.action == "added":
+        life = found[key] = Life(*key)
+    life.events.append(event)
+
+
+def _moved(found: dict[Key, Life], change: Change) -> None:
+    """A new name: the object and what hangs on it keep their past."""
+    assert change.to is not None
+    old, new = change.path, change.to
+    for kind, path in list(found):
+        same = kind == change.kind and path == old
+        if same or (not KINDS[change.kind].nested and KINDS[kind].nested and path[:-1] == old):
+            life = found.pop((kind, path))
+            life.path = new if same else (*new, path[-1])
+            found[kind, life.path] = life
+
+
+def _chosen(target: Target, lives: Sequence[Life], wanted: str | None) -> list[Life]:
+    """Without a name: things that stand alone, and what was changed after them. With one: it and all below it."""
+    default = target.settings.schema
+
+    for life in lives:
+        life.path = life.path[1:] if len(life.path) > 1 and life.path[0] == default else life.path
+    order = {kind: number for number, kind in enumerate(KINDS)}
+    lives = sorted(lives, key=lambda life: (life.name.split(".")[0], KINDS[life.kind].nested, order[life.kind]))
+    if wanted is None:
+        tops = {life.name: life for life in lives if not KINDS[life.kind].nested}
+        return [life for life in lives if not KINDS[life.kind].nested or _own(life, tops.get(_parent(life.name)))]
+    chosen = [life for life in lives if life.name == wanted or _parent(life.name) == wanted]
+    if not chosen:
+        raise InputError(
+            f"{target.name} has no {wanted}",
+            state="nothing was done",
+            hint=f"{target.context.ui.front}annotate {target.name} lists what there is",
+        )
+    tops = {life.name: life for life in chosen if not KINDS[life.kind].nested}
+    return [life for life in chosen if life.name == wanted or _own(life, tops.get(wanted))]
+
+
+def _parent(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _own(life: Life, top: Life | None) -> bool:
+    """Whether a nested thing has a past of its own: it came or changed later than what it hangs on."""
+    if top is None or not life.events:
+        return top is None
+    return not top.events or life.events[-1].at != top.events[0].at
+
+
+# ---- who, and where else
+
+
+class _Who:
+    """The changeset behind a change, asked once for each revision."""
+
+    def __init__(self, context: Context, target: Target) -> None:
+        self._context, self._target = context, target
+        self._known: dict[tuple[str | None, str | None], tuple[Changeset | None, str | None]] = {}
+        self._paths = {one.revision: (one.path, one.node) for one in _steps(target)}
+
+    def of(self, event: Event | None) -> tuple[Changeset | None, str | None]:
+        """The changeset that wrote the migration (else the one that was deployed), and its change request."""
+        if event is None or event.deployment is None:
+            return None, None
+        key = event.revision, event.deployment.id
+        if key not in self._known:
+            self._known[key] = self._find(event.revision, event.deployment)
+        return self._known[key]
+
+    def _find(self, revision: str | None, made: Deployment) -> tuple[Changeset | None, str | None]:
+        if revision is None:
+            return None, None
+        path, node = self._paths.get(revision, (None, made.node))
+        found = changeset_of(self._context, node or None, made.branch)
+        if path is not None and node and self._context.history.known(node):
+            file = f"{self._target.project.migrations}/{path}"
+            # under another name then: the changeset that was deployed stands
+            with suppress(InputError):
+                found = self._context.history.changeset(f"max(::{node} and file('path:{file}'))")
+        request = change_request(self._target, found) if found else None
+        return found, request or made.change_request
+
+
+def _steps(target: Target) -> list[Any]:
+    return target.database.steps([one.id for one in target.database.deployments()])
+
+
+class _Reached:
+    """When a revision came to each environment."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._known: dict[str, Mapping[str, tuple[Direction, datetime]] | None] = {}
+
+    def when(self, environment: str, revision: str | None) -> str:
+        """A date, ``reverted``, ``no``, or ``not known`` where it cannot be asked."""
+        if revision is None:
+            return ""
+        if environment not in self._known:
+            self._known[environment] = self._ask(environment)
+        steps = self._known[environment]
+        if steps is None:
+            return "not known"
+        if revision not in steps:
+            return "no"
+        direction, at = steps[revision]
+        return at.strftime("%Y-%m-%d") if direction is Direction.UP else "reverted"
+
+    def _ask(self, environment: str) -> Mapping[str, tuple[Direction, datetime]] | None:
+        target = self._context.target(environment)
+        try:
+            if not target.control.exists() or target.state().ledger is None:
+                return {}
+            applied = target.state().applied
+            found = {one.revision: (one.direction, one.ended) for one in _steps(target)}
+        except HgAuroraError as error:
+            self._context.ui.status(f"warning: {environment} could not be asked: {error.message}")
+            return None
+        # a restore takes steps back without a step of its own
+        return {
+            revision: (Direction.UP if revision in applied or "/" in revision else Direction.DOWN, at)
+            for revision, (_, at) in found.items()
+        }
+
+
+def _row(context: Context, target: Target, life: Life, who: _Who, reached: _Reached) -> tuple[str, ...]:
+    event = life.events[-1] if life.events else None
+    changeset, request = who.of(event)
+    if changeset is None:
+        cause = event.cause if event else "adopted"
+        by = f"{cause} ({event.deployment.id})" if event and event.deployment else "there before"
+        return (life.name, by, "", "", *("" for _ in context.names()))
+    author = render.cut(changeset.author.split("<", 1)[0].strip(), 12) or "not known"
+    revision = event.revision if event else None
+    return (
+        life.name,
+        changeset.short,
+        author,
+        request or "none",
+        *(reached.when(name, revision) for name in context.names()),
+    )
+
+
+def _json(target: Target, life: Life, who: _Who, reached: _Reached) -> dict[str, Any]:
+    event = life.events[-1] if life.events else None
+    changeset, request = who.of(event)
+    return {
+        "environment": target.name,
+        "object": life.name,
+        "kind": life.kind,
+        "node": changeset.node if changeset else None,
+        "author": changeset.author if changeset else None,
+        "change_request": request,
+        "cause": event.cause if event else "adopted",
+        "deploy": event.deployment.id if event and event.deployment else None,
+        "revision": event.revision if event else None,
+        "reached": {
+            name: reached.when(name, event.revision if event else None) or None for name in target.context.names()
+        },
+        "life": [
+            {
+                "at": render.iso(one.at),
+                "cause": one.cause,
+                "deploy": one.deployment.id if one.deployment else None,
+                "revision": one.revision,
+                "direction": one.direction.value if one.direction else None,
+                "change": one.change.to_json(),
+            }
+            for one in life.events
+        ],
+    }

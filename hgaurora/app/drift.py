@@ -1,0 +1,92 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``drift``: the live schema against what the ledger recorded last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..core import render
+from ..core.errors import HgAuroraError
+from ..core.schema import words
+from . import schema
+from .assess import not_restoring
+from .context import Context, Target
+
+
+def run(context: Context, options: Mapping[str, Any]) -> int:
+    """Look at one environment, or at each; 1 where any differs, or could not be looked at."""
+    alone = bool(options.get("env"))
+    objects = []
+    for name in [options["env"]] if alone else context.names():
+        target = context.target(name)
+        try:
+            objects.append(_look(context, target))
+        except HgAuroraError as error:
+            if alone:
+                raise
+            objects.append({**error.as_json(), "environment": name, "drift": None, "lines": [error.message]})
+    lines = [line for found in objects for line in found.pop("lines")]
+    if context.json:
+        context.ui.write(json.dumps(objects))
+    else:
+        for line in lines:
+            context.ui.write(line)
+    return int(any(found["drift"] or "error" in found for found in objects))
+
+
+def _look(context: Context, target: Target) -> dict[str, Any]:
+    """One environment: JSON, and the lines of the screen. ``drift`` is None where there is nothing to compare."""
+    name = target.name
+    not_restoring(context, target)
+    found: dict[str, Any] = {"environment": name, "drift": None, "changes": [], "unjudged": []}
+    if not target.control.exists():
+        return {**found, "lines": [f"{name} holds nothing of hgaurora yet"]}
+    state = target.state()
+    if state.ledger is None:
+        return {**found, "lines": [f"{name} holds nothing of hgaurora yet"]}
+    if state.lock is not None:
+        busy = state.open.id if state.open else state.lock.application
+        return {**found, "lines": [f"{name} is being changed by {busy}: not compared"]}
+    seen = schema.watch(target)
+    known = seen.recorded
+    if known is None:
+        return {**found, "lines": [f"{name} has no recorded schema yet: the next deploy records it"]}
+    deploy = _recorded_by(target, known.seq)
+    found |= {"recorded_by": deploy, "recorded": render.iso(known.at), "read": render.iso(state.read)}
+    if known.pending:
+        last = known.pending[-1]
+        stem = last.path.rsplit("/", 1)[-1].removesuffix(".py")
+        lines = [
+            f"{name}: {last.deployment} was stopped before it recorded what {stem} changed: not compared",
+            "(the next deploy or revert records it first)",
+        ]
+        return {**found, "pending": last.deployment, "lines": lines}
+    drift = seen.drift()
+    found |= {"drift": bool(drift.changes), **words.as_json(drift, target.settings.schema)}
+    by = f"what {deploy} recorded at" if deploy else "what was recorded at"
+    if not drift.changes:
+        unjudged = f"; {render.count(len(drift.unjudged), 'text')} not judged" if drift.unjudged else ""
+        return {**found, "lines": [f"{name} is {by} {render.utc(known.at)}{unjudged}"]}
+    lines = [f"{name} differs from {by} {render.utc(known.at)}: {schema.count(drift)}"]
+    lines += [f"  {line}" for line in words.lines(drift, schema=target.settings.schema, verbose=context.verbose)]
+    lines.append(
+        f"when: between {_clock(known.at, state.read)} and {_clock(state.read, state.read)}"
+        " (the server does not say it closer)"
+    )
+    if deploy:
+        lines.append(f"({context.ui.front}diff {deploy} {name} --text shows the text)")
+    return {**found, "lines": lines}
+
+
+def _clock(when: Any, now: Any) -> str:
+    """The time alone where it is of the same day."""
+    said = render.utc(when)
+    return said[11:] if said[:10] == render.utc(now)[:10] else said
+
+
+def _recorded_by(target: Target, seq: int) -> str | None:
+    found = target.database.events(after=seq - 1, kind="delta")
+    return str(found[0]["deployment"]) if found and found[0]["deployment"] else None

@@ -1,0 +1,162 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What deploys and reverts do about the schema: look, stop on drift or say it, record, compare with what was before."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from ..core import render
+from ..core.errors import DriftError
+from ..core.schema import words
+from ..core.schema.delta import Change, Delta
+from ..watch import Watch
+from .context import Context, Target
+
+#: lines of changes that a message shows; the rest is counted
+SHOWN = 10
+
+
+def watch(target: Target) -> Watch:
+    """Capture the live schema, and read what the ledger recorded."""
+    return Watch.begin(target.database, target.settings.ignore)
+
+
+def brief(found: Delta, *, default: str = "public") -> str:
+    """A delta in a few words, for the line of a step: its weightiest change, and how many more there are."""
+    changes = [change for change, _ in words.folded(found.changes) if not _belongs(change, found)]
+    if not changes:
+        return "no change of the schema"
+    first = min(changes, key=lambda change: _WEIGHT.get(change.kind, len(_WEIGHT)))
+    said = f"{first.action} {first.kind} {words.name_of(first.kind, first.path, default)}"
+    if first.to is not None:
+        said += f" to {first.to[-1]}"
+    return said if len(changes) == 1 else f"{said} and {len(changes) - 1:,} more"
+
+
+#: what a line about several changes names first
+_WEIGHT = {kind: rank for rank, kind in enumerate(("table", "view", "materialized view", "column"))}
+
+
+def _belongs(change: Change, found: Delta) -> bool:
+    """Whether a sequence came or went with the column that owns it."""
+    facts = change.after or change.before or {}
+    owner = str(facts.get("owned_by") or "") if change.kind == "sequence" else ""
+    return bool(owner) and any(
+        other.action == change.action and other.kind in ("table", "column") and _within(owner, ".".join(other.path))
+        for other in found.changes
+    )
+
+
+def _within(owner: str, path: str) -> bool:
+    return owner == path or owner.startswith(f"{path}.")
+
+
+def listed(target: Target, found: Delta) -> list[str]:
+    """The changes of a delta, a line each, indented; those beyond the first are counted."""
+    return cut(found, target.settings.schema)
+
+
+def cut(found: Delta, default: str) -> list[str]:
+    """The first changes of a delta, indented; the rest is counted."""
+    shown = list(words.folded(found.changes))
+    lines = [line for change, below in shown[:SHOWN] for line in _wrapped(words.words(change, default, below))]
+    more = [f"  and {len(shown) - SHOWN:,} more"] if len(shown) > SHOWN else []
+    return [f"  {line}" for line in lines] + more
+
+
+def count(found: Delta, singular: str = "change") -> str:
+    """``2 changes``, as the lines say them."""
+    return render.count(len(list(words.folded(found.changes))), singular)
+
+
+def stop_on_drift(context: Context, target: Target, seen: Watch, *, accept: bool, dry_run: bool = False) -> None:
+    """A deploy does not begin on a schema that is not the recorded one.
+
+    :raises DriftError: it is not, and that is not accepted.
+    """
+    drift = seen.drift()
+    if not drift.changes:
+        return
+    if accept:
+        say_drift(context, target, seen)
+        return
+    raise DriftError(
+        f"{target.name} differs from what was recorded: {count(drift)}\n" + "\n".join(listed(target, drift)),
+        state="nothing was changed; without -n the deploy stops here" if dry_run else "this run changed nothing",
+        hint=f"{context.ui.front}drift {target.name} says more; --accept-drift records it and goes on",
+        data={"environment": target.name, **drift.to_json()},
+    )
+
+
+def say_drift(context: Context, target: Target, seen: Watch) -> None:
+    """A warning with the changes; for a run that goes on in spite of them."""
+    drift = seen.drift()
+    if drift.changes:
+        said = f"warning: {target.name} differs from what was recorded: {count(drift)}"
+        for line in [said, *listed(target, drift)]:
+            context.ui.status(line)
+
+
+def say_restored(context: Context, target: Target, found: Delta | None) -> None:
+    """A copy of a snapshot that is not what was recorded when it was taken."""
+    if found is not None and found.changes:
+        changes = count(found)
+        context.ui.status(f"warning: the copy differs from what was recorded for the snapshot: {changes}")
+        for line in listed(target, found):
+            context.ui.status(line)
+
+
+def settle(context: Context, target: Target, seen: Watch, deployment: str, epoch: str) -> None:
+    """Record what was found when the run began, where the ledger does not have it."""
+    pending = seen.recorded.pending[-1] if seen.recorded and seen.recorded.pending else None
+    made_up = seen.settle(deployment, epoch)
+    if made_up is not None and pending is not None:
+        name = pending.path.rsplit("/", 1)[-1].removesuffix(".py")
+        said = brief(made_up, default=target.settings.schema)
+        context.ui.status(f"{pending.deployment} was stopped before it recorded what {name} changed: {said}")
+
+
+def last_look(context: Context, target: Target, seen: Watch, deployment: str, epoch: str) -> None:
+    """Where it is cheap: the whole schema once more. What differs was changed beside this run, and is recorded so."""
+    found = seen.last_look(deployment, epoch)
+    if found is not None and found.changes:
+        changes = count(found)
+        context.ui.status(f"warning: {target.name} was changed beside this run: {changes}")
+        for line in listed(target, found):
+            context.ui.status(line)
+
+
+def compare_before(context: Context, target: Target, seen: Watch, reverts: Sequence[str]) -> dict[str, Any]:
+    """Whether a revert led to the schema that was recorded before the oldest deploy it took back; said, never silent.
+
+    :returns: the JSON object of this look.
+    """
+    first = min(reverts, key=lambda one: int(one.rpartition("-")[2]), default=None)
+    then = target.database.parts_of(first, inclusive=False) if first else None
+    verb = "verify".ljust(8)
+    if then is None:
+        said = f"schema not compared: none was recorded before {first}" if first else "schema not compared"
+        if not context.json:
+            context.ui.write(f"    {verb}  {said}")
+        return {"before": first, "same": None}
+    found = seen.against(then)
+    if not found.changes:
+        said = f"schema is the one recorded before {first}"
+        unjudged = f" ({render.count(len(found.unjudged), 'text')} of another server version not judged)"
+        if not context.json:
+            context.ui.write(f"    {verb}  {said}{unjudged if found.unjudged else ''}")
+        return {"before": first, "same": True, **found.to_json()}
+    said = f"schema is not the one recorded before {first}"
+    context.ui.status(f"warning: {said}: {count(found)}")
+    for line in listed(target, found):
+        context.ui.status(line)
+    return {"before": first, "same": False, **found.to_json()}
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, render.WIDTH - 2, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )  # fmt: skip

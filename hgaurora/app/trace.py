@@ -1,0 +1,210 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``trace``: which changeset made the schema of a database, and how sure that is.
+
+Asked in this order: the database's own ledger; the schemas that the ledgers of reachable environments recorded; the
+builds of changesets that are kept; a build of the newest changesets. Equal means: the same *structure*, which is the
+same whatever owners, grants, collations and versions of the server; where the servers are of one version, texts (view
+definitions, defaults, checks) count too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core import render
+from ..core.errors import InputError, StateError
+from ..core.model import Changeset, Deployment, State
+from ..ports import Database
+from . import schema
+from .assess import change_request
+from .candidates import Judged, of_builds, of_ledger, of_tips
+from .context import Context, Target
+from .revert import changeset_of
+from .states import Held, between, whole
+
+
+def run(context: Context, options: Mapping[str, Any]) -> int:
+    """Trace one environment, or any database by its URL."""
+    if bool(options.get("env")) == bool(options.get("url")):
+        raise InputError(
+            "trace takes an environment, or --url", state="nothing was done", hint=f"{context.ui.front}help trace"
+        )
+    if options.get("url"):
+        connection = context.adapters.reach(options["url"])
+        context.ui.secret(connection.password())
+        database = context.adapters.database(connection, "the database")
+        try:
+            found, lines = _trace(context, database, None)
+        finally:
+            database.close()
+    else:
+        target = context.target(options["env"])
+        if not target.control.exists():
+            raise StateError(f"{target.name} was never started: there is nothing to trace", state="nothing was done")
+        found, lines = _trace(context, target.database, target)
+    if context.json:
+        context.ui.write(json.dumps([found]))
+    else:
+        for line in lines:
+            context.ui.write(line)
+    return 0
+
+
+def _trace(context: Context, database: Database, target: Target | None) -> tuple[dict[str, Any], list[str]]:
+    state = database.state()
+    if state.ledger is not None:
+        return _by_ledger(context, database, state, target)
+    return _by_schema(context, whole("this database", database.capture()), state.versions)
+
+
+# ---- the database has a ledger
+
+
+def _by_ledger(
+    context: Context, database: Database, state: State, target: Target | None
+) -> tuple[dict[str, Any], list[str]]:
+    """What its ledger says, and whether the schema agrees."""
+    from ..watch import Watch
+
+    name = target.name if target else "this database"
+    ignore = target.settings.ignore if target else ()
+    watch = Watch.begin(database, ignore)
+    deployments = database.deployments()
+    made = next((one for one in deployments if one.id == state.deployed_by), None)
+    origin = None if target else _origin(context, database, state)
+    found: dict[str, Any] = {
+        "by": "ledger",
+        "environment": state.environment,
+        "node": state.node,
+        "branch": state.branch,
+        "deploy": state.deployed_by,
+        "copy_of": origin,
+        "sure": None,
+        "changes": [],
+    }
+    lines = []
+    place = render.place(state.node, state.branch)
+    drift = watch.drift()
+    if watch.recorded is None:
+        lines.append(f"{name} is at {place}, says its ledger; it recorded no schema to compare")
+        found["sure"] = "by ledger alone"
+    elif watch.recorded.pending:
+        lines.append(f"{name} is at {place}, says its ledger; a run was stopped before it recorded its change")
+        found["sure"] = "by ledger alone"
+    elif drift.changes:
+        lines.append(f"{name} is at {place}, says its ledger; the schema differs: {schema.count(drift)}")
+        lines += schema.cut(drift, target.settings.schema if target else "public")
+        found |= {"sure": "ledger and schema differ", **drift.to_json()}
+    else:
+        lines.append(f"{name} is at {place}: ledger and schema agree")
+        found["sure"] = "ledger and schema agree"
+    if origin is not None:
+        lines.append("  copy of   " + ", ".join(str(one) for one in origin.values() if one))
+    if state.open is not None:
+        done = [step.path.rsplit("/", 1)[-1].removesuffix(".py") for step in database.steps([state.open.id])]
+        goal = render.place(state.open.node or None, state.open.branch)
+        lines.append(f"  half way  {state.open.id} to {goal}; done: {', '.join(done) or 'no migration'}")
+        found["half_way"] = {"deploy": state.open.id, "node": state.open.node, "done": done}
+    if made is not None:
+        lines.append(_made_by(context, made))
+        found |= _who(context, changeset_of(context, made.node, made.branch), made)
+    return found, lines
+
+
+def _made_by(context: Context, made: Deployment) -> str:
+    changeset = changeset_of(context, made.node, made.branch)
+    author = made.author or (changeset.author if changeset else "")
+    summary = changeset.summary if changeset and changeset.description else made.description.split("\n", 1)[0]
+    request = f" ({made.change_request})" if made.change_request and made.change_request not in summary else ""
+    person = render.cut(author.split("<", 1)[0].strip(), 24)
+    return render.cut(f"  made by   {made.id}, {made.user}; author {person}: {summary}{request}", render.WIDTH)
+
+
+def _origin(context: Context, database: Database, state: State) -> dict[str, Any] | None:
+    """Where a copy comes from: the ledger in a snapshot ends with the event that announced it."""
+    last = database.events(after=database.tip() - 1)
+    found: dict[str, Any] = {"environment": state.environment, "snapshot": None, "at": None}
+    if last and last[-1]["kind"] == "snapshot-intent":
+        payload = last[-1]["payload"]
+        assert isinstance(payload, Mapping)
+        found["snapshot"] = f"snapshot {payload['snapshot']}"
+        found["at"] = str(last[-1]["at"])[:16] + "Z"
+    return found
+
+
+# ---- it has none
+
+
+def _by_schema(context: Context, seen: Held, versions: Sequence[str] | None) -> tuple[dict[str, Any], list[str]]:
+    """By the schema alone, among everything that is known."""
+    judged = Judged(seen, versions)
+    for name in context.names():
+        target = context.target(name)
+        if target.control.exists():
+            judged.add(of_ledger(context, target))
+    if not judged.equal:
+        judged.add(of_builds(context))
+    if not judged.equal:
+        judged.add(of_tips(context))
+    best = judged.best()
+    if best is None:
+        raise StateError(
+            "this database has no ledger, and nothing is known to compare its schema with",
+            state="nothing was done",
+            hint="run it in the repository whose migrations made the database",
+        )
+    delta = between(best.held(), seen)
+    found: dict[str, Any] = {
+        "by": "schema",
+        "node": best.node,
+        "branch": best.branch,
+        "deploy": best.deployment.id if best.deployment else None,
+        "environment": best.environment,
+        **delta.to_json(),
+    }
+    also = [one for one in judged.equal if one.node != best.node]
+    lines = []
+    # owners, grants, collations: another copy may have others; they are counted, and are no doubt
+    if judged.equal:
+        sure = "structure and texts are equal" if judged.texts else "structure is equal"
+        if not judged.texts:
+            known = best.held()
+            sure += f"; texts of {known.engine} {known.major} and {seen.engine} {seen.major} are not judged"
+        lines.append(f"this database is at {best.place}, by schema alone")
+        lines.append(f"  sure      {sure}")
+        if delta.changes:
+            lines.append(f"  besides   {schema.count(delta, 'difference')} of owners, grants, collations or the like")
+        if also:
+            others = ", ".join(dict.fromkeys(one.place for one in also[:3]))
+            lines.append(f"  same as   {others}" + (f" and {len(also) - 3} more" if len(also) > 3 else ""))
+    else:
+        sure = "nearest"
+        lines.append(f"nearest is {best.place}, by schema alone; {schema.count(delta, 'difference')}:")
+        lines += schema.cut(delta, "public")
+    if best.where:
+        lines.append(f"  seen in   {best.where}")
+    if best.deployment is not None:
+        lines.append(_made_by(context, best.deployment))
+    changeset = changeset_of(context, best.node, best.branch)
+    found |= {"sure": sure, "same_as": [one.node for one in also], "after": best.after}
+    found |= _who(context, changeset, best.deployment)
+    if best.deployment is None and changeset is not None and changeset.author:
+        person = changeset.author.split("<", 1)[0].strip()
+        lines.append(render.cut(f"  author    {person}: {changeset.summary}", render.WIDTH))
+    return found, lines
+
+
+def _who(context: Context, changeset: Changeset | None, made: Deployment | None) -> dict[str, Any]:
+    """Author, change request, who deployed."""
+    request = made.change_request if made else None
+    if request is None and changeset is not None and context.names():
+        request = change_request(context.target(context.names()[0]), changeset)
+    return {
+        "author": (made.author if made else "") or (changeset.author if changeset else None),
+        "description": changeset.summary if changeset and changeset.description else None,
+        "change_request": request,
+        "deployed_by": made.user if made else None,
+    }

@@ -1,0 +1,215 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Keeps the ledger's record of a schema: what a run finds when it begins, and what each of its steps changed.
+
+A run captures the whole schema once, and after each step only what that step touched. A delta is recorded after the
+step's commit, before the next step; where a run was stopped in between, the next one makes the delta up from its own
+capture, before it does anything else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from .core.schema.delta import Change, Delta, delta
+from .core.schema.form import fingerprints, parts, schema_of
+from .core.schema.ignore import ignoring
+from .core.schema.model import Fingerprints, Part, PartHashes, Schema
+from .core.schema.record import AsOf, Cause, DeltaRow, Pending, Recorded
+from .ports import Database
+
+#: a whole capture that took this many seconds at most is made once more at the end of a run
+CHEAP = 0.25
+
+
+class _Found(NamedTuple):
+    """A delta, and what of it is spoken of: the settings may ignore the rest."""
+
+    all: Delta
+    said: Delta
+
+
+@dataclass
+class Watch:
+    """The schema of one database while a run lasts.
+
+    ``parts`` are as they were last seen; ``recorded`` is what the ledger said when the watch began.
+    """
+
+    database: Database
+    engine: str
+    major: str
+    parts: dict[str, Part]
+    recorded: Recorded | None
+    seconds: float
+    #: patterns of what is recorded and not spoken of
+    ignore: Sequence[str] = ()
+    _prints: Fingerprints | None = field(default=None, repr=False)
+
+    @classmethod
+    def begin(cls, database: Database, ignore: Sequence[str] = ()) -> Watch:
+        """Capture the schema, and read what the ledger says of it."""
+        recorded = database.recorded()
+        started = time.monotonic()
+        schema = database.capture()
+        found = parts(schema)
+        return cls(database, schema.engine, schema.major, found, recorded, time.monotonic() - started, ignore)
+
+    @property
+    def fingerprints(self) -> Fingerprints:
+        """Of the schema as last seen."""
+        if self._prints is None:
+            self._prints = fingerprints(self.engine, self.major, self.parts)
+        return self._prints
+
+    def drift(self) -> Delta:
+        """From what the ledger recorded to what was found; empty where the difference is a migration's whose delta is
+        missing, or where nothing was ever recorded."""
+        if self.recorded is None or self.recorded.pending:
+            return Delta()
+        return self._since(self.recorded).said
+
+    def settle(self, deployment: str, epoch: str) -> Delta | None:
+        """Record what was found when the run began, where the ledger does not have it; nothing may have run yet.
+
+        :returns: the delta of a migration whose run was stopped before it was recorded, made up now.
+        """
+        known = self.recorded
+        if known is None:
+            self._record(deployment, epoch, Cause.ADOPTED, dict(self.parts), {}, ())
+            return None
+        changed = self._changed(known.parts)
+        if known.pending:
+            found = self._since(known)
+            more = {"made_up": True}
+            hashes = _hashes(known.parts, changed)
+            self._record(
+                deployment, epoch, Cause.STEP, changed, hashes, found.all.changes, known.pending[-1], more=more
+            )
+            return found.said
+        if changed:
+            found = self._since(known)
+            self._record(deployment, epoch, Cause.DRIFT, changed, _hashes(known.parts, changed), found.all.changes)
+        return None
+
+    def after(self, step: Pending, epoch: str, touched: Mapping[str, object] | None) -> Delta:
+        """What a step that has just been committed changed, recorded."""
+        looked = self.database.capture_parts(touched, self.parts.keys())
+        if looked is None:
+            now = self._whole()
+            changed: dict[str, Part | None] = _difference(self.parts, now)
+        else:
+            seen, gone = looked
+            changed = {id: part for id, part in seen.items() if id not in self.parts or self.parts[id] != part}
+            changed |= dict.fromkeys(gone)
+        before = {id: self.parts[id].content for id in changed if id in self.parts}
+        hashes = _hashes(self.parts, changed)
+        self._take(changed)
+        found = self._delta(before, changed)
+        self._record(step.deployment, epoch, Cause.STEP, changed, hashes, found.all.changes, step)
+        return found.said
+
+    def last_look(self, deployment: str, epoch: str) -> Delta | None:
+        """Where a capture is cheap: the whole once more, after the last step. What differs was changed by somebody else
+        meanwhile; it is recorded as drift. None: not looked."""
+        if self.seconds > CHEAP:
+            return None
+        now = self._whole()
+        changed = _difference(self.parts, now)
+        before = {id: self.parts[id].content for id in changed if id in self.parts}
+        hashes = _hashes(self.parts, changed)
+        self._take(changed)
+        found = self._delta(before, changed)
+        if changed:
+            self._record(deployment, epoch, Cause.DRIFT, changed, hashes, found.all.changes)
+        return found.said
+
+    def restored(self, deployment: str, epoch: str | None, known: Recorded | None) -> Delta | None:
+        """A copy's schema against the record in the copy, recorded in it. None: there is nothing to compare with."""
+        if known is None:
+            self._record(deployment, epoch, Cause.RESTORED, dict(self.parts), {}, ())
+            return None
+        changed = self._changed(known.parts)
+        found = self._since(known)
+        self._record(deployment, epoch, Cause.RESTORED, changed, _hashes(known.parts, changed), found.all.changes)
+        return found.said
+
+    def against(self, then: AsOf) -> Delta:
+        """From the schema as recorded at some point to the schema as last seen."""
+        now = {id: part.full for id, part in self.parts.items()}
+        differing = {id for id in {*then.parts, *now} if then.parts.get(id) != now.get(id)}
+        contents = self.database.contents([then.parts[id] for id in differing if id in then.parts])
+        before = schema_of(then.fingerprints.engine, then.fingerprints.major, contents.values())
+        after = self._schema(self.parts[id].content for id in differing if id in self.parts)
+        return self._compared(before, after).said
+
+    def _whole(self) -> dict[str, Part]:
+        return parts(self.database.capture())
+
+    def _take(self, changed: Mapping[str, Part | None]) -> None:
+        for id, part in changed.items():
+            if part is None:
+                self.parts.pop(id, None)
+            else:
+                self.parts[id] = part
+        if changed:
+            self._prints = None
+
+    def _changed(self, known: Mapping[str, PartHashes]) -> dict[str, Part | None]:
+        """What is not as recorded, as it is now."""
+        found: dict[str, Part | None] = {
+            id: part for id, part in self.parts.items() if id not in known or known[id].full != part.full
+        }
+        return found | {id: None for id in known if id not in self.parts}
+
+    def _compared(self, before: Schema, after: Schema) -> _Found:
+        found = delta(before, after)
+        said = delta(ignoring(before, self.ignore), ignoring(after, self.ignore)) if self.ignore else found
+        return _Found(found, said)
+
+    def _since(self, known: Recorded) -> _Found:
+        changed = self._changed(known.parts)
+        contents = self.database.contents([known.parts[id].full for id in changed if id in known.parts])
+        before = schema_of(known.fingerprints.engine, known.fingerprints.major, contents.values())
+        return self._compared(before, self._schema(part.content for part in changed.values() if part is not None))
+
+    def _delta(self, before: Mapping[str, bytes], changed: Mapping[str, Part | None]) -> _Found:
+        now = self._schema(part.content for part in changed.values() if part is not None)
+        return self._compared(self._schema(before.values()), now)
+
+    def _schema(self, contents: Iterable[bytes]) -> Schema:
+        return schema_of(self.engine, self.major, contents)
+
+    def _record(
+        self,
+        deployment: str,
+        epoch: str | None,
+        cause: Cause,
+        changed: Mapping[str, Part | None],
+        before: Mapping[str, str | None],
+        changes: Sequence[Change],
+        step: Pending | None = None,
+        more: Mapping[str, object] | None = None,
+    ) -> None:
+        row = DeltaRow(
+            cause=cause,
+            parts=changed,
+            before=before,
+            changes=[change.to_json() for change in changes],
+            fingerprints=self.fingerprints,
+            step=step,
+            more=more or {},
+        )
+        self.database.record_delta(row, deployment=deployment, epoch=epoch)
+
+
+def _difference(before: Mapping[str, Part], now: Mapping[str, Part]) -> dict[str, Part | None]:
+    found: dict[str, Part | None] = {id: part for id, part in now.items() if before.get(id) != part}
+    return found | {id: None for id in before if id not in now}
+
+
+def _hashes(known: Mapping[str, PartHashes] | Mapping[str, Part], ids: Iterable[str]) -> dict[str, str | None]:
+    return {id: known[id].full if id in known else None for id in ids}
