@@ -38,7 +38,7 @@ def test_each_migration_has_its_delta(shop: Repo, pg_database: str) -> None:
     shop.commit({_v("0001_orders"): ONE, _v("0002_net"): TWO}, "both")
     said = call(shop, "deploy", env="dev")
     assert any("added table orders" in line for line in said.out)
-    assert any("added column orders.net integer" in line for line in said.out)
+    assert any("added column orders.net" in line for line in said.out)
     assert _deltas(pg_database) == [("adopted", None), ("step", "0001"), ("step", "0002")]
     assert call(shop, "drift", env="dev").out[0].startswith("dev is what dev-1 recorded at ")
 

@@ -8,6 +8,7 @@ InnoDB transaction, and questions that belong together in one message.
 
 from __future__ import annotations
 
+import json
 import uuid
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -378,6 +379,28 @@ class MysqlDatabase:
                     state="what this run committed stands, recorded under its id",
                     hint="look at the log of the environment",
                 )
+
+    def adopt(
+        self, steps: Sequence[Mapping[str, object]], *, deployment: str, epoch: str, versions: Sequence[str]
+    ) -> None:
+        """Record migrations that were not run by this tool, and the version table's rows as they stand.
+
+        :raises StateError: the epoch is another one.
+        """
+        with self._transaction() as cursor:
+            found = self._look(cursor, "SELECT epoch FROM {db}hgaurora_environment FOR UPDATE", {})
+            if [row["epoch"] for row in found] != [epoch]:
+                raise StateError(
+                    f"{deployment}: another run has taken {self.environment} over",
+                    state="nothing was changed",
+                    hint="run it again",
+                )
+            text = "UPDATE {db}hgaurora_environment SET versions = %(versions)s"
+            self._send(cursor, text, {"versions": json.dumps(list(versions))})
+            for payload in steps:
+                seq = self._append(cursor, deployment, "step", payload)
+                row = {name: json.dumps(one) if isinstance(one, list) else one for name, one in payload.items()}
+                self._send(cursor, ledger_sql.ADOPT, {**row, "id": seq, "deployment": deployment})
 
     def contents(self, hashes: Iterable[str]) -> dict[str, bytes]:
         """Contents of parts by their hash; a missing one is absent from the answer."""

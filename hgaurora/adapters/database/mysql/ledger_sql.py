@@ -332,3 +332,13 @@ WHERE outcome = 'running' OR number = (SELECT MAX(number) FROM {db}hgaurora_depl
     " GROUP BY revision, direction",
     APPLIED.replace("{which}", NOT_CARRIED),
 )
+
+#: a step that was not run here: its row; %(id)s is its event
+ADOPT = """
+INSERT INTO {db}hgaurora_step (id, deployment, kind, ordinal, revision, direction, path, message, parents,
+    depends_on, branch_labels, raw, normal, normal_version, irreversible, node, versions, statements, replayed, adopted,
+    started, ended)
+VALUES (%(id)s, %(deployment)s, 'migration', %(ordinal)s, %(revision)s, %(direction)s, %(path)s, %(message)s,
+    %(parents)s, %(depends_on)s, %(branch_labels)s, %(raw)s, %(normal)s, %(normal_version)s, %(irreversible)s, %(node)s,
+    %(versions)s, 0, 0, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6))
+"""
