@@ -27,8 +27,9 @@ from tests.crash.mysql.warm import Ended, Warm
 from tests.crash.mysql.wiretap import AFTER, AMID, BEFORE, CUT, KILL, Aim, Held, Said, Wiretap
 from tests.crash.points import Mark
 
-#: seconds that a statement of a killed run goes on in the server while the next run begins
-HOLD = 0.7
+#: seconds that a statement of a killed run goes on in the server while the next run begins; with a protection taken out
+#: until that one has sent the statement too, or so many
+HOLD, LONG = 0.7, 20.0
 #: how often a person gives the command again
 TRIES = 3
 
@@ -73,6 +74,7 @@ class Ground:
     ) -> None:
         self.shape = shape
         self._server = server
+        self._weak = without is not None
         self._name = f"hgcrash_{os.getpid()}"
         parts = urlsplit(server)
         self._tap = Wiretap(parts.hostname or "127.0.0.1", parts.port or 3306, self._name)
@@ -176,10 +178,10 @@ class Ground:
             return Verdict.WRONG, [f"the disturbed run hangs: {first.said}"]
         if first.code == 0 and aim.how == KILL:
             return Verdict.WRONG, ["the run that was killed says it is done"]
-        self._passed = list(self._tap.passed)
+        self._passed, struck = self._tap.passed, self._tap.struck
         self._tap.start(None, self._warm.kill)
         if self._side.waits:
-            _later(held)
+            self._later(held, struck)
         else:
             if held is not None:
                 held.release()
@@ -263,6 +265,18 @@ class Ground:
 
         return Held(holder.close, waits)
 
+    def _later(self, held: Held | None, struck: str | None) -> None:
+        """Let a statement that waits in the server go on, some time from now."""
+        if held is None:
+            return
+        sent = self._tap.passed
+
+        def release() -> None:
+            files.until(lambda: self._weak and struck in sent, LONG if self._weak else HOLD)
+            held.release()
+
+        threading.Thread(target=release, daemon=True).start()
+
     def _look(self) -> tuple[Picture, dict[str, Any]]:
         self._await_sessions()
         with self._connected() as connection:
@@ -337,11 +351,6 @@ def _waiting(cursor: Any, database: str) -> bool:
         (database,),
     )
     return bool(cursor.fetchone()[0])
-
-
-def _later(held: Held | None) -> None:
-    if held is not None:
-        threading.Timer(HOLD, held.release).start()
 
 
 def _suppressed(action: Callable[[], Any]) -> None:

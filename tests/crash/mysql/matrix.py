@@ -62,25 +62,29 @@ class Row:
 
 
 def one_shape(
-    name: str, server: str, folder: str, draw: Draw, *, bare: bool = False, without: str | None = None
+    name: str, server: str, folder: Path, warm: Warm, draw: Draw, *, bare: bool = False, without: str | None = None
 ) -> Row:
-    """All chosen cells of a shape, in this process."""
+    """All chosen cells of a shape, in this process.
+
+    :param folder: where a folder with the shape's name is made.
+    :param without: the protection that is taken out.
+    """
     shape = BY_NAME[name]
-    place = Path(folder) / name
-    place.mkdir()
-    with Warm(place) as warm:
-        ground = Ground(shape, server, place, warm, bare=bare, without=without, cold=draw.cold)
-        try:
-            ground.prepare(twice=draw.whole)
-            every = ground.aims(every=draw.every)
-            results = [ground.cell(aim) for aim in draw.of(name, every)]
-            return Row(shape, ground.points(), len(every), results)
-        finally:
-            ground.close()
+    ground = Ground(shape, server, folder, warm, bare=bare, without=without, cold=draw.cold)
+    try:
+        ground.prepare(twice=draw.whole)
+        every = ground.aims(every=draw.every)
+        results = [ground.cell(aim) for aim in draw.of(name, every)]
+        return Row(shape, ground.points(), len(every), results)
+    finally:
+        ground.close()
 
 
 def _one(name: str, server: str, folder: str, draw: Draw, bare: bool) -> Row:
-    return one_shape(name, server, folder, draw, bare=bare)
+    place = Path(folder) / name
+    place.mkdir()
+    with Warm(place) as warm:
+        return one_shape(name, server, place, warm, draw, bare=bare)
 
 
 def run(shapes: Sequence[Shape], server: str, *, jobs: int, draw: Draw, bare: bool = False) -> Iterator[Row]:

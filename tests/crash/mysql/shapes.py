@@ -228,7 +228,7 @@ def _tables() -> Iterable[Shape]:
         "exchange-twice",
         "two tables exchanged, and exchanged back",
         sent(
-            "CREATE TABLE effects_2 (what VARCHAR(60))",
+            "CREATE TABLE effects_2 (what VARCHAR(61))",
             "RENAME TABLE effects TO t, effects_2 TO effects, t TO effects_2",
             "INSERT INTO effects VALUES ('one')",
             "RENAME TABLE effects TO t, effects_2 TO effects, t TO effects_2",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import pymysql
 
+from tests.crash.mysql import controls
 from tests.crash.mysql.shapes import BASE_REVISION, Shape
 from tests.crash.mysql.warm import ALEMBIC, HGAURORA, Ended, Warm
 from tests.world import Repo
@@ -101,7 +102,10 @@ class Ours:
 
     def __init__(self, shape: Shape, folder: Path, url: str, server: str, *, without: str | None, cold: bool) -> None:
         self._folder = folder
-        self._without, self._cold = without, cold
+        self._options = {
+            "cold": cold,
+            "program_of_child": str(controls.weakened(without, folder.parent)) if without else None,
+        }
         #: the same database, not through the proxy
         self._ledger = f"{server.rstrip('/')}/{url.rpartition('/')[2]}"
         repo = Repo(folder)
@@ -111,6 +115,8 @@ class Ours:
         repo.close()
         (folder / "hgaurora.toml").write_text(
             f'[project]\nmigrations = "migrations"\n\n[environments.{ENV}]\nurl = "{url}"\nsnapshot = "none"\n'
+            # longer than a statement that is struck amid is made to wait
+            'lock-timeout = "30s"\n'
         )
         self._shape = shape
         self._state = folder / ".hg" / "hgaurora"
@@ -124,7 +130,7 @@ class Ours:
 
     def begin(self, warm: Warm, arguments: Sequence[str]) -> None:
         """As a person would."""
-        warm.begin(HGAURORA, arguments, self._folder, without=self._without, cold=self._cold)
+        warm.begin(HGAURORA, arguments, self._folder, **self._options)
 
     def keep(self) -> None:
         """The folder beside the repository's own: the journal's file."""

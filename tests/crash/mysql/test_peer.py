@@ -11,6 +11,7 @@ import pytest
 from tests.crash.mysql.ground import Verdict
 from tests.crash.mysql.matrix import Draw, one_shape
 from tests.crash.mysql.shapes import BY_NAME, MARIADB, MYSQL, shapes
+from tests.crash.mysql.warm import Warm
 from tests.crash.mysql.wiretap import Aim, shortened
 
 CELLS = {
@@ -21,15 +22,15 @@ CELLS = {
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_what_is_applied_twice_is_seen(cell: str, my_server: str, tmp_path: Path) -> None:
-    found = one_shape("if-not-exists", my_server, str(tmp_path), Draw(only=cell), bare=True)
+def test_what_is_applied_twice_is_seen(cell: str, my_server: str, tmp_path: Path, warm: Warm) -> None:
+    found = one_shape("if-not-exists", my_server, tmp_path, warm, Draw(only=cell), bare=True)
     (result,) = found.results
     assert result.verdict is CELLS[cell], result.problems
 
 
-def test_a_refusal_is_no_convergence(my_server: str, tmp_path: Path) -> None:
+def test_a_refusal_is_no_convergence(my_server: str, tmp_path: Path, warm: Warm) -> None:
     cell = "kill amid RENAME TABLE orders TO orders_old, orders_new TO orders #1"
-    found = one_shape("swap", my_server, str(tmp_path), Draw(only=cell), bare=True)
+    found = one_shape("swap", my_server, tmp_path, warm, Draw(only=cell), bare=True)
     assert [result.verdict for result in found.results] == [Verdict.REFUSED]
 
 

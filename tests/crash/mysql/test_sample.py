@@ -13,6 +13,7 @@ from tests.crash.mysql import diagnosis
 from tests.crash.mysql.ground import Verdict
 from tests.crash.mysql.matrix import Draw, one_shape
 from tests.crash.mysql.shapes import MARIADB, MYSQL, SHAPES, Shape
+from tests.crash.mysql.warm import Warm
 
 #: cells of each shape, and what they and the shapes are drawn by
 SAMPLE = Draw(sample=2, seed=7)
@@ -23,15 +24,17 @@ DRAWN = random.Random(SAMPLE.seed).sample(
 
 
 @pytest.mark.parametrize("shape", DRAWN, ids=lambda shape: shape.name)
-def test_a_killed_run_ends_as_an_undisturbed_one(shape: Shape, my_server: str, tmp_path: Path) -> None:
-    row = one_shape(shape.name, my_server, str(tmp_path), SAMPLE)
+def test_a_killed_run_ends_as_an_undisturbed_one(shape: Shape, my_server: str, tmp_path: Path, warm: Warm) -> None:
+    row = one_shape(shape.name, my_server, tmp_path, warm, SAMPLE)
     assert {str(result.aim): result.problems for result in row.results if result.verdict is not Verdict.SAME} == {}
     assert len(row.results) == SAMPLE.sample
 
 
 @pytest.mark.parametrize("side", ["before", "after", "amid"])
-def test_what_nobody_can_prove_is_asked_and_what_is_asked_is_so(side: str, my_server: str, tmp_path: Path) -> None:
+def test_what_nobody_can_prove_is_asked_and_what_is_asked_is_so(
+    side: str, my_server: str, tmp_path: Path, warm: Warm
+) -> None:
     cell = Draw(only=f"kill {side} UPDATE old SET n = n + 1 #1")
-    (result,) = one_shape("myisam", my_server, str(tmp_path), cell).results
+    (result,) = one_shape("myisam", my_server, tmp_path, warm, cell).results
     assert result.verdict is Verdict.DIAGNOSED, result.problems
     assert any(diagnosis.read(said) for said in result.problems)

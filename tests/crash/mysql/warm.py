@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.crash.mysql import controls, forked
+from hgaurora.adapters.migrations.process import ChildSession
+from tests.crash.mysql import forked
 from tests.crash.mysql.wiretap import kill_tree
 from tests.world import ROOT, environ
 
@@ -140,8 +141,8 @@ def _hgaurora(told: Mapping[str, Any]) -> int:
 
     if not told["cold"]:
         forked.instead()
-    if told["without"]:
-        controls.take_out(told["without"])
+    if told["program_of_child"]:
+        ChildSession.program = Path(told["program_of_child"])
     return main(told["arguments"])
 
 
