@@ -111,7 +111,8 @@ CREATE TEXT SEARCH TEMPLATE shop.template (LEXIZE = dsimple_lexize, INIT = dsimp
 CREATE TEXT SEARCH DICTIONARY shop.dictionary (TEMPLATE = shop.template, ACCEPT = false);
 CREATE TEXT SEARCH CONFIGURATION shop.search (PARSER = shop.parser);
 ALTER TEXT SEARCH CONFIGURATION shop.search ADD MAPPING FOR asciiword WITH shop.dictionary, simple;
-CREATE TRUSTED LANGUAGE speech HANDLER plpgsql_call_handler VALIDATOR plpgsql_validator;
+CREATE FUNCTION shop.speak() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+CREATE TRUSTED LANGUAGE speech HANDLER shop.speak;
 CREATE FUNCTION shop.from_sql(internal) RETURNS internal AS 'int4recv' LANGUAGE internal STRICT IMMUTABLE;
 CREATE TRANSFORM FOR integer LANGUAGE speech (FROM SQL WITH FUNCTION prsd_lextype(internal));
 CREATE ACCESS METHOD pile TYPE TABLE HANDLER heap_tableam_handler;

@@ -36,15 +36,20 @@ class Known:
     opclasses: dict[int, tuple[str, bool]]
 
 
-def begin(**more: str) -> str:
-    """Statements that begin a look: one state of the database, read only, deparsed the same everywhere."""
+def settings(**more: str) -> str:
+    """A statement after which, in this transaction, texts are deparsed the same everywhere."""
     import psycopg.sql
 
     values = psycopg.sql.Literal(json.dumps({**capture_sql.SETTINGS, **more})).as_string(None)
     return (
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT pg_catalog.set_config(s.key, s.value, true)"
+        "SELECT pg_catalog.set_config(s.key, s.value, true)"
         f" FROM pg_catalog.json_each_text({values}::pg_catalog.json) s"
     )
+
+
+def begin(**more: str) -> str:
+    """Statements that begin a look: one state of the database, read only."""
+    return f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {settings(**more)}"
 
 
 def capture(connection: psycopg.Connection[Any], version_table: Path) -> tuple[Schema, Known]:
@@ -53,17 +58,23 @@ def capture(connection: psycopg.Connection[Any], version_table: Path) -> tuple[S
     :param connection: in autocommit, with no transaction open.
     :param version_table: schema and name of the table that is outside.
     """
-    version = connection.info.server_version
-    rows = Rows(version_table)
-    with _without_collector(), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         cursor.execute(begin().encode())
         try:
-            for name, text in capture_sql.of_all(version).items():
-                rows.take(name, cursor.execute(text.encode()))
+            return captured(cursor, version_table)
         finally:
             cursor.execute("ROLLBACK")
-    objects = rows.finish()
-    known = Known(relations(rows), others(rows), rows.opclasses)
+
+
+def captured(cursor: psycopg.Cursor[Any], version_table: Path) -> tuple[Schema, Known]:
+    """Everything as the transaction sees it that the cursor is in, after :func:`settings`."""
+    version = cursor.connection.info.server_version
+    rows = Rows(version_table)
+    with _without_collector():
+        for name, text in capture_sql.of_all(version).items():
+            rows.take(name, cursor.execute(text.encode()))
+        objects = rows.finish()
+        known = Known(relations(rows), others(rows), rows.opclasses)
     return Schema(ENGINE, str(version // 10000), objects), known
 
 

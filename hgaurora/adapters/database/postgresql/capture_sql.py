@@ -566,7 +566,7 @@ def of_others(version: int) -> dict[str, str]:
 
 #: OIDs that a look has to take beside those of $1: the tables of indexes, sequences that belong to columns; and, as young
 #: as transaction $2: with $3 every relation, with $4 those that have statistics. 0: of what is no relation. $5: OIDs of
-#: locked types and constraints
+#: locked types and of what hangs on relations (a comment on a constraint does not lock its table)
 AROUND = """
 SELECT i.indrelid::pg_catalog.int8 FROM pg_catalog.pg_index i WHERE i.indexrelid = ANY ($1)
 UNION ALL
@@ -577,7 +577,15 @@ SELECT 0 FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1) AND c.relkind = 'c'
 UNION ALL
 SELECT 0 FROM pg_catalog.pg_type t WHERE t.oid = ANY ($5)
 UNION ALL
-SELECT 0 FROM pg_catalog.pg_constraint k WHERE k.oid = ANY ($5) AND k.contypid <> 0
+SELECT k.conrelid::pg_catalog.int8 FROM pg_catalog.pg_constraint k WHERE k.oid = ANY ($5)
+UNION ALL
+SELECT t.tgrelid::pg_catalog.int8 FROM pg_catalog.pg_trigger t WHERE t.oid = ANY ($5)
+UNION ALL
+SELECT r.ev_class::pg_catalog.int8 FROM pg_catalog.pg_rewrite r WHERE r.oid = ANY ($5)
+UNION ALL
+SELECT p.polrelid::pg_catalog.int8 FROM pg_catalog.pg_policy p WHERE p.oid = ANY ($5)
+UNION ALL
+SELECT s.stxrelid::pg_catalog.int8 FROM pg_catalog.pg_statistic_ext s WHERE s.oid = ANY ($5)
 UNION ALL
 SELECT c.oid::pg_catalog.int8 FROM pg_catalog.pg_class c WHERE $3
     AND pg_catalog.age(c.xmin) <= pg_catalog.age($2::pg_catalog.xid)

@@ -66,7 +66,7 @@ class Look:
     granted: bool = False
     #: statistics, likewise
     statistics: bool = False
-    #: types and constraints that are locked: where there still are such, other things were changed
+    #: types that are locked (where there still are such, other things were changed), and what hangs on relations
     objects: frozenset[int] = field(default_factory=frozenset)
     #: of the migration's transaction
     xid: str | None = None
@@ -94,7 +94,7 @@ def look(touched: Mapping[str, Any] | None) -> Look | None:
         ),
         granted=bool(strange and written & {"pg_class", "pg_attribute"}),
         statistics="pg_statistic_ext" in written,
-        objects=frozenset(oid for name, oid in locked if name in ("pg_type", "pg_constraint")),
+        objects=frozenset(oid for name, oid in locked if name in _HANGING),
         xid=touched["xid"],
     )
 

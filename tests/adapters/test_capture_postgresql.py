@@ -1,0 +1,343 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Capture of a PostgreSQL schema: every kind, every change, and the same bytes for the same schema."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from hgaurora.adapters.database.postgresql.capture import captured as look
+from hgaurora.adapters.database.postgresql.capture import settings
+from hgaurora.adapters.database.postgresql.capture_kinds import COVERED, EXCLUDED
+from hgaurora.adapters.database.postgresql.database import PostgresDatabase
+from hgaurora.adapters.database.postgresql.maintenance import from_url
+from hgaurora.adapters.local import binaries
+from hgaurora.adapters.local.engine import Engine
+from hgaurora.core.schema import form
+from hgaurora.core.schema.delta import Action, delta
+from hgaurora.core.schema.kinds import KINDS
+from hgaurora.core.schema.model import Fingerprints, Schema
+from tests import engines
+
+SCRIPT = Path(__file__).with_name("schema_postgresql.sql").read_text()
+#: what only MySQL and MariaDB have
+ELSEWHERE = {"event", "package", "package body", "partition"}
+#: of the script's schema, on every major from 14 to 18: if it changes, every recorded structure does
+STRUCTURE = "5a58ac19caebb68104e29a6cc1a3fcb980ddce5e33c2a691faa9ae21ca65b7bd"
+
+
+def captured(url: str, **parameters: str) -> Schema:
+    connection = from_url(url)
+    database = PostgresDatabase(
+        replace(connection, parameters={**connection.parameters, **parameters}), environment="dev"
+    )
+    try:
+        return database.capture()
+    finally:
+        database.close()
+
+
+def fingerprints(schema: Schema) -> Fingerprints:
+    return form.fingerprints(schema.engine, schema.major, form.parts(schema))
+
+
+def run(url: str, *statements: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+@pytest.fixture
+def everything(pg_database: str) -> Iterator[str]:
+    run(pg_database, SCRIPT)
+    yield pg_database
+    run(pg_database, "DROP SUBSCRIPTION IF EXISTS reader")
+
+
+def test_every_type_of_object_the_server_knows(everything: str) -> None:
+    run(everything, "DO 'BEGIN IF current_setting(''server_version_num'')::int >= 150000 THEN"
+        " EXECUTE ''CREATE PUBLICATION all_of FOR TABLES IN SCHEMA shop''; END IF; END'")  # fmt: skip
+    known: set[str] = set()
+    with psycopg.connect(everything, autocommit=True) as connection:
+        catalogues = connection.execute(
+            "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'oid'"
+            " WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r'"
+        ).fetchall()
+        queries = [f"SELECT tableoid, oid, 0 FROM {name}" for (name,) in catalogues]
+        queries.append("SELECT 'pg_class'::regclass, attrelid, attnum FROM pg_attribute WHERE attnum > 0")
+        without = set()
+        for query in queries:
+            try:
+                known |= {
+                    one for (one,) in connection.execute(
+                        f"SELECT DISTINCT (pg_identify_object(q.a, q.b, q.c)).type FROM ({query}) q(a, b, c)".encode()
+                    )
+                } - {None}  # fmt: skip
+            except psycopg.errors.InternalError as error:
+                assert "object class" in str(error)
+                without.add(query.rsplit(" ", 1)[1])
+    # labels belong to their type; large objects are listed under another catalogue than they are named by
+    assert without == {"pg_enum", "pg_largeobject_metadata"}
+    assert known - set(COVERED) - set(EXCLUDED) == set()
+    assert set(COVERED) - known <= {"publication namespace"}
+    assert not set(COVERED) & set(EXCLUDED)
+    schema = captured(everything)
+    assert {kind for kinds in COVERED.values() for kind in kinds} | {"database"} == set(schema.objects)
+    assert set(KINDS) - set(schema.objects) == ELSEWHERE
+
+
+def test_the_server_knows_each_of_these_words(pg_database: str) -> None:
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        for word in sorted({*COVERED, *EXCLUDED} - {"index column", "toast table column"}):
+            with pytest.raises(psycopg.Error) as error:
+                connection.execute("SELECT pg_get_object_address(%s, '{}', '{}')", (word,))
+            assert "unrecognized object type" not in str(error.value), word
+
+
+def test_secrets_are_not_captured(everything: str) -> None:
+    assert b"secret-of" not in form.canonical(captured(everything))
+
+
+def test_the_same_structure_on_every_major(everything: str) -> None:
+    """The suite's own server, whatever it is: so each run of the suite on another one compares them all."""
+    assert fingerprints(captured(everything)).structure == STRUCTURE
+
+
+def test_the_tools_own_and_the_systems_are_outside(pg_database: str) -> None:
+    before = captured(pg_database)
+    run(
+        pg_database,
+        "CREATE SCHEMA hgaurora",
+        "CREATE TABLE hgaurora.event (seq bigint PRIMARY KEY)",
+        "CREATE TABLE public.alembic_version (version_num varchar(32) PRIMARY KEY)",
+        "CREATE INDEX ON public.alembic_version (lower(version_num))",
+        "COMMENT ON TABLE public.alembic_version IS 'not ours'",
+        "GRANT SELECT ON public.alembic_version TO PUBLIC",
+    )
+    assert captured(pg_database) == before
+    run(pg_database, "CREATE TABLE public.alembic_version2 (version_num varchar(32) PRIMARY KEY)")
+    assert captured(pg_database) != before
+
+
+def test_dump_and_restore(everything: str, pg_server: str) -> None:
+    before = captured(everything)
+    with engines.fresh_database(pg_server) as other:
+        with psycopg.connect(pg_server) as connection:
+            programs = binaries.for_dump(connection.info.server_version // 10000, tls=False)
+        dumped = subprocess.run(
+            [programs.program("pg_dump"), "--schema-only", "--dbname", everything], check=True, capture_output=True
+        ).stdout
+        text = "\n".join(
+            line for line in dumped.decode().splitlines() if not line.startswith(("\\", "CREATE SCHEMA public"))
+        )
+        run(other, text)
+        after = captured(other)
+        run(other, "DROP SUBSCRIPTION reader")
+    assert list(delta(before, after).changes) == []
+    assert fingerprints(after) == fingerprints(before)
+
+
+def test_the_order_in_which_things_were_made(pg_server: str) -> None:
+    statements = [
+        "CREATE TABLE a (x integer, y integer)",
+        "CREATE TABLE b (x integer, y text)",
+        "CREATE SEQUENCE s",
+        "CREATE TYPE t AS ENUM ('b', 'a')",
+        "CREATE FUNCTION f(integer) RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+    ]
+    later = [
+        "CREATE INDEX i ON a (x)",
+        "CREATE INDEX j ON a (y)",
+        "ALTER TABLE a ADD CONSTRAINT c CHECK (x > 0)",
+        "ALTER TABLE a ADD CONSTRAINT d CHECK (y > 0)",
+        "GRANT SELECT ON a TO PUBLIC",
+        "GRANT INSERT ON a TO PUBLIC",
+    ]
+    found = []
+    for order in (1, -1):
+        with engines.fresh_database(pg_server) as url:
+            run(url, *statements[::order], *later[::order])
+            found.append(captured(url))
+    assert found[0] == found[1]
+    assert form.canonical(found[0]) == form.canonical(found[1])
+
+
+def test_catalogues_written_anew_and_a_restart(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "engine", fsync=False)
+    engine.start()
+    try:
+        url = engines.own_url(engine)
+        run(url, SCRIPT)
+        before = captured(url)
+        run(
+            url,
+            *(f"VACUUM FULL pg_catalog.{name}" for name in ("pg_class", "pg_attribute", "pg_proc", "pg_constraint")),
+        )
+        engine.stop()
+        engine.start()
+        assert captured(engines.own_url(engine)) == before
+    finally:
+        engine.stop()
+
+
+def test_a_column_dropped_and_made_again(pg_database: str) -> None:
+    run(
+        pg_database,
+        'CREATE TABLE t (a integer, b text COLLATE "C", c integer)',
+        "CREATE INDEX i ON t (b, c)",
+        "ALTER TABLE t ADD CONSTRAINT u UNIQUE (c)",
+    )
+    before = captured(pg_database)
+    run(
+        pg_database,
+        "ALTER TABLE t DROP COLUMN b, DROP COLUMN c",
+        'ALTER TABLE t ADD COLUMN b text COLLATE "C", ADD COLUMN c integer',
+        "CREATE INDEX i ON t (b, c)",
+        "ALTER TABLE t ADD CONSTRAINT u UNIQUE (c)",
+    )
+    assert captured(pg_database) == before
+
+
+def test_whoever_may_connect_sees_the_same(everything: str) -> None:
+    with psycopg.connect(everything, autocommit=True) as connection:
+        connection.execute("CREATE ROLE nobody_special")
+        try:
+            assert captured(everything, options="-c role=nobody_special") == captured(everything)
+        finally:
+            connection.execute("DROP ROLE nobody_special")
+
+
+def test_settings_of_the_database_change_nothing(everything: str) -> None:
+    before = captured(everything)
+    with psycopg.connect(everything, autocommit=True) as connection:
+        for setting in ("quote_all_identifiers = on", "DateStyle = 'SQL, DMY'", "IntervalStyle = 'iso_8601'",
+                        "search_path = shop", "extra_float_digits = -3", "bytea_output = escape"):  # fmt: skip
+            connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {setting}".encode())
+    assert captured(everything) == before
+
+
+#: statements; kind, end of the path, action
+CHANGES: list[tuple[str, str, str, Action]] = [
+    ("CREATE TABLE shop.fresh (a integer)", "table", "fresh", "added"),
+    ("DROP TABLE shop.heir", "table", "heir", "dropped"),
+    ("ALTER TABLE shop.orders ADD COLUMN fresh integer", "column", "fresh", "added"),
+    ("ALTER TABLE shop.orders DROP COLUMN body", "column", "body", "dropped"),
+    ("ALTER TABLE shop.parent ALTER COLUMN a TYPE bigint", "column", "a", "changed"),
+    ("ALTER TABLE shop.orders ALTER COLUMN part SET DEFAULT 4", "column", "part", "changed"),
+    ("ALTER TABLE shop.customers ALTER COLUMN name DROP NOT NULL", "column", "name", "changed"),
+    ("ALTER TABLE shop.customers ALTER COLUMN id SET GENERATED BY DEFAULT", "column", "id", "changed"),
+    ("ALTER TABLE shop.customers ALTER COLUMN twice DROP EXPRESSION", "column", "twice", "changed"),
+    ("ALTER TABLE shop.customers ALTER COLUMN name SET STORAGE MAIN", "column", "name", "changed"),
+    ("ALTER TABLE shop.events ALTER COLUMN what TYPE text COLLATE \"C\"", "column", "what", "changed"),
+    ("ALTER TABLE shop.customers ALTER COLUMN name SET STATISTICS 7", "column", "name", "changed"),
+    ("ALTER TABLE shop.customers ALTER COLUMN home SET COMPRESSION pglz", "column", "home", "changed"),
+    ("COMMENT ON COLUMN shop.customers.name IS 'x'", "column", "name", "changed"),
+    ("GRANT SELECT (name) ON shop.customers TO PUBLIC", "column", "name", "changed"),
+    ("ALTER TABLE shop.orders SET (fillfactor = 50)", "table", "orders", "changed"),
+    ("ALTER TABLE shop.orders DISABLE ROW LEVEL SECURITY", "table", "orders", "changed"),
+    ("ALTER TABLE shop.orders FORCE ROW LEVEL SECURITY", "table", "orders", "changed"),
+    ("ALTER TABLE shop.heir SET LOGGED", "table", "heir", "changed"),
+    ("ALTER TABLE shop.heir NO INHERIT shop.parent", "table", "heir", "changed"),
+    ("ALTER TABLE shop.events DETACH PARTITION shop.events_2025", "table", "events_2025", "changed"),
+    ("ALTER TABLE shop.orders OWNER TO pg_monitor", "table", "orders", "changed"),
+    ("REVOKE INSERT ON shop.orders FROM PUBLIC", "table", "orders", "changed"),
+    ("COMMENT ON TABLE shop.orders IS 'x'", "table", "orders", "changed"),
+    ("ALTER TABLE shop.places DROP CONSTRAINT places_pkey", "primary key", "places_pkey", "dropped"),
+    ("ALTER TABLE shop.customers DROP CONSTRAINT named", "unique constraint", "named", "dropped"),
+    ("ALTER TABLE shop.orders DROP CONSTRAINT later", "foreign key", "later", "dropped"),
+    ("ALTER TABLE shop.orders VALIDATE CONSTRAINT later", "foreign key", "later", "changed"),
+    ("ALTER TABLE shop.orders ALTER CONSTRAINT orders_customer_fkey NOT DEFERRABLE", "foreign key",
+     "orders_customer_fkey", "changed"),
+    ("ALTER TABLE shop.orders ADD CHECK (id > 3) NOT VALID", "check constraint", "orders_id_check", "added"),
+    ("ALTER TABLE shop.orders DROP CONSTRAINT apart", "exclusion constraint", "apart", "dropped"),
+    ("CREATE INDEX fresh ON shop.orders (id) WHERE part > 3", "index", "fresh", "added"),
+    ("DROP INDEX shop.orders_odd", "index", "orders_odd", "dropped"),
+    ("DROP INDEX shop.orders_odd; CREATE UNIQUE INDEX orders_odd ON shop.orders (part DESC, (id + 1), customer NULLS"
+     " FIRST) INCLUDE (during) WHERE id > 8", "index", "orders_odd", "changed"),
+    ("DROP INDEX shop.orders_odd; CREATE UNIQUE INDEX orders_odd ON shop.orders (part DESC, (id + 1), customer NULLS"
+     " FIRST) WHERE id > 7", "index", "orders_odd", "changed"),
+    ("DROP INDEX shop.orders_odd; CREATE UNIQUE INDEX orders_odd ON shop.orders (part, (id + 1), customer NULLS"
+     " FIRST) INCLUDE (during) WHERE id > 7", "index", "orders_odd", "changed"),
+    ("DROP INDEX shop.orders_odd; CREATE UNIQUE INDEX orders_odd ON shop.orders (part DESC, (id + 2), customer NULLS"
+     " FIRST) INCLUDE (during) WHERE id > 7", "index", "orders_odd", "changed"),
+    ("DROP INDEX shop.sums_part; CREATE INDEX sums_part ON shop.sums USING hash (part)", "index", "sums_part",
+     "changed"),
+    ("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'shop.orders_odd'::regclass", "index", "orders_odd",
+     "changed"),
+    ("COMMENT ON INDEX shop.orders_odd IS 'x'", "index", "orders_odd", "changed"),
+    ("ALTER STATISTICS shop.together SET STATISTICS 9", "statistics", "together", "changed"),
+    ("DROP STATISTICS shop.expressed", "statistics", "expressed", "dropped"),
+    ("ALTER TABLE shop.orders ENABLE TRIGGER counted", "trigger", "counted", "changed"),
+    ("DROP TRIGGER touched ON shop.orders", "trigger", "touched", "dropped"),
+    ("ALTER POLICY mine ON shop.orders USING (part > 7)", "policy", "mine", "changed"),
+    ("DROP POLICY mine ON shop.orders", "policy", "mine", "dropped"),
+    ("DROP RULE no_writing ON shop.buyers", "rule", "no_writing", "dropped"),
+    ("CREATE OR REPLACE VIEW shop.buyers_of_buyers AS SELECT * FROM shop.buyers WHERE id > 3", "view",
+     "buyers_of_buyers", "changed"),
+    ("ALTER VIEW shop.buyers RESET (security_barrier)", "view", "buyers", "changed"),
+    ("REFRESH MATERIALIZED VIEW shop.sums", "materialized view", "sums", "changed"),
+    ("ALTER SEQUENCE shop.numbers INCREMENT 7", "sequence", "numbers", "changed"),
+    ("ALTER SEQUENCE shop.numbers OWNED BY shop.orders.id", "sequence", "numbers", "changed"),
+    ("CREATE OR REPLACE FUNCTION shop.touch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN OLD;"
+     " END'", "function", "touch()", "changed"),
+    ("ALTER FUNCTION shop.touch() SECURITY INVOKER", "function", "touch()", "changed"),
+    ("ALTER FUNCTION shop.many(integer[]) COST 9", "function", "many(integer[])", "changed"),
+    ("REVOKE EXECUTE ON FUNCTION shop.touch() FROM PUBLIC", "function", "touch()", "changed"),
+    ("ALTER PROCEDURE shop.clear(integer) SET work_mem = '2MB'", "procedure", "clear(integer)", "changed"),
+    ("COMMENT ON AGGREGATE shop.total(integer) IS 'x'", "aggregate", "total(integer)", "changed"),
+    ("ALTER TYPE shop.mood ADD VALUE 'soso' BEFORE 'fine'", "enum", "mood", "changed"),
+    ("ALTER DOMAIN shop.price DROP CONSTRAINT positive", "domain", "price", "changed"),
+    ("ALTER DOMAIN shop.price SET DEFAULT 3", "domain", "price", "changed"),
+    ("CREATE TYPE shop.fresh AS (a integer)", "composite type", "fresh", "added"),
+    ("DROP TYPE shop.span", "range type", "span", "dropped"),
+    ("DROP TYPE shop.unmade", "base type", "unmade", "dropped"),
+    ("ALTER SCHEMA shop OWNER TO pg_monitor", "schema", "shop", "changed"),
+    ("ALTER DEFAULT PRIVILEGES IN SCHEMA shop GRANT INSERT ON TABLES TO PUBLIC", "schema", "shop", "changed"),
+    ("DROP EXTENSION pg_trgm", "extension", "pg_trgm", "dropped"),
+    ("ALTER EVENT TRIGGER noting ENABLE", "event trigger", "noting", "changed"),
+    ("ALTER OPERATOR shop.=== (integer, integer) SET (RESTRICT = NONE)", "operator", "===(integer, integer)",
+     "changed"),
+    ("DROP INDEX shop.orders_whole; DROP OPERATOR CLASS shop.whole_ops USING btree", "operator class",
+     "whole_ops using btree", "dropped"),
+    ("ALTER OPERATOR FAMILY shop.whole USING btree ADD OPERATOR 1 < (integer, bigint)", "operator family",
+     "whole using btree", "changed"),
+    ("DROP CAST (shop.place AS integer)", "cast", "shop.place as integer", "dropped"),
+    ("COMMENT ON COLLATION shop.plain IS 'x'", "collation", "plain", "changed"),
+    ("DROP CONVERSION shop.convert", "conversion", "convert", "dropped"),
+    ("COMMENT ON TEXT SEARCH PARSER shop.parser IS 'x'", "text search parser", "parser", "changed"),
+    ("COMMENT ON TEXT SEARCH TEMPLATE shop.template IS 'x'", "text search template", "template", "changed"),
+    ("ALTER TEXT SEARCH DICTIONARY shop.dictionary (accept = true)", "text search dictionary", "dictionary",
+     "changed"),
+    ("ALTER TEXT SEARCH CONFIGURATION shop.search DROP MAPPING FOR asciiword", "text search configuration", "search",
+     "changed"),
+    ("COMMENT ON LANGUAGE speech IS 'x'", "language", "speech", "changed"),
+    ("DROP TRANSFORM FOR integer LANGUAGE speech", "transform", "integer for speech", "dropped"),
+    ("DROP ACCESS METHOD pile", "access method", "pile", "dropped"),
+    ("ALTER FOREIGN DATA WRAPPER wrap OPTIONS (SET depth '4')", "foreign-data wrapper", "wrap", "changed"),
+    ("DROP USER MAPPING FOR PUBLIC SERVER far", "server", "far", "changed"),
+    ("ALTER FOREIGN TABLE shop.remote OPTIONS (SET table_name 'y')", "foreign table", "remote", "changed"),
+    ("ALTER PUBLICATION news DROP TABLE shop.orders", "publication", "news", "changed"),
+    ("ALTER SUBSCRIPTION reader SET (synchronous_commit = on)", "subscription", "reader", "changed"),
+]  # fmt: skip
+
+
+def test_each_change_by_hand_is_found(everything: str) -> None:
+    """Each alone, in a transaction that is rolled back; and each changes the full fingerprint."""
+    before = captured(everything)
+    with psycopg.connect(everything) as connection:
+        for statement, kind, name, action in CHANGES:
+            with connection.cursor() as cursor:
+                cursor.execute(statement.encode())
+                cursor.execute(settings().encode())
+                after, _ = look(cursor, ("public", "alembic_version"))
+            connection.rollback()
+            found = {(one.action, one.kind, one.path[-1]) for one in delta(before, after).changes}
+            assert (action, kind, name) in found, (statement, found)
+            assert fingerprints(after).full != fingerprints(before).full, statement
+    assert {kind for _, kind, _, _ in CHANGES} == set(before.objects) - {"database"}
