@@ -22,17 +22,24 @@ from tests.adapters.migrating import Bench, bench, chain, migrate, new
 V1 = Path(__file__).with_name("ledger_v1.sql")
 
 
+@pytest.fixture(params=["postgresql", "mysql"])
+def dev(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    made = bench(request.getfixturevalue("my_database" if request.param == "mysql" else "pg_database"))
+    yield made
+    made.database.close()
+
+
 @pytest.fixture
-def dev(pg_database: str) -> Iterator[Bench]:
+def pg(pg_database: str) -> Iterator[Bench]:
     made = bench(pg_database)
     yield made
     made.database.close()
 
 
 @pytest.fixture
-def old(dev: Bench) -> Bench:
-    dev.query(V1.read_text("utf-8"))
-    return dev
+def old(pg: Bench) -> Bench:
+    pg.query(V1.read_text("utf-8"))
+    return pg
 
 
 def _table(name: str, *columns: str) -> Part:
@@ -109,21 +116,21 @@ def test_a_deployment_that_cannot_begin_upgrades_nothing(old: Bench) -> None:
     assert old.query("SELECT to_regclass('hgaurora.part')") == [(None,)]
 
 
-def test_a_step_says_what_it_touched(dev: Bench) -> None:
-    dev.query("CREATE TABLE there (n int); CREATE TABLE other (n int)")
-    (oid,) = dev.query("SELECT 'there'::regclass::oid::int")[0]
-    (result,) = dev.deploy(chain('op.execute("ALTER TABLE there ADD m int; UPDATE other SET n = 1")'))
+def test_a_step_says_what_it_touched(pg: Bench) -> None:
+    pg.query("CREATE TABLE there (n int); CREATE TABLE other (n int)")
+    (oid,) = pg.query("SELECT 'there'::regclass::oid::int")[0]
+    (result,) = pg.deploy(chain('op.execute("ALTER TABLE there ADD m int; UPDATE other SET n = 1")'))
     touched = result.touched
     assert touched is not None
     assert touched["tags"] == ["ALTER TABLE", "INSERT", "UPDATE"]
     assert touched["relations"] == [oid]
 
-    assert json.loads(dev.query("SELECT touched FROM hgaurora.step")[0][0]) == touched
+    assert json.loads(pg.query("SELECT touched FROM hgaurora.step")[0][0]) == touched
 
 
-def test_a_commit_on_the_way_may_have_touched_anything(dev: Bench) -> None:
+def test_a_commit_on_the_way_may_have_touched_anything(pg: Bench) -> None:
     body = "with op.get_context().autocommit_block():\n    op.execute('CREATE TABLE t (n int)')"
-    (result,) = dev.deploy(chain(body))
+    (result,) = pg.deploy(chain(body))
     assert result.touched is not None
     assert result.touched["tags"] == ["*"]
 
@@ -147,7 +154,7 @@ def test_deltas_are_recorded_and_folded(dev: Bench) -> None:
     assert then.fingerprints == fingerprints("postgresql", "18", {a.id: a, b.id: b})
     assert dev.database.parts_as_of(1) is None
     assert dev.database.verify() == []
-    dev.query("UPDATE hgaurora.part SET \"full\" = 'x'")
+    dev.query("UPDATE hgaurora.part SET {0}full{0} = 'x'".format("`" if dev.mysql else '"'))
     assert any("is not what the deltas say" in one for one in dev.database.verify())
 
 
