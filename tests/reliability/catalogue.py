@@ -57,7 +57,14 @@ ROWS: dict[str, Row] = {
         ("tests/flows/test_blocking.py::test_nobody_waits_long_and_the_deploy_comes_through",),
         ("tests/flows/test_blocking.py::test_without_a_lock_timeout_readers_wait",),
     ),
-    "B8": Row("MySQL's metadata lock", why="filled in below"),
+    "B8": Row(
+        "MySQL's metadata lock",
+        (
+            "tests/flows/test_blocking.py::test_nobody_waits_long_and_the_deploy_comes_through",
+            "tests/adapters/test_mysql_blocking.py::test_a_metadata_lock",
+        ),
+        ("tests/flows/test_blocking.py::test_without_a_lock_timeout_readers_wait",),
+    ),
     "B9": Row(
         "deadlock, serialization failure",
         (f"{_STATEMENTS}test_b9_a_crossing_transaction",),
