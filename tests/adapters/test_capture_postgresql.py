@@ -66,8 +66,8 @@ def test_every_type_of_object_the_server_knows(everything: str) -> None:
     known: set[str] = set()
     with psycopg.connect(everything, autocommit=True) as connection:
         catalogues = connection.execute(
-            "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'oid'"
-            " WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r'"
+            "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid"
+            " WHERE a.attname = 'oid' AND c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind = 'r'"
         ).fetchall()
         queries = [f"SELECT tableoid, oid, 0 FROM {name}" for (name,) in catalogues]
         queries.append("SELECT 'pg_class'::regclass, attrelid, attnum FROM pg_attribute WHERE attnum > 0")
@@ -79,8 +79,7 @@ def test_every_type_of_object_the_server_knows(everything: str) -> None:
                         f"SELECT DISTINCT (pg_identify_object(q.a, q.b, q.c)).type FROM ({query}) q(a, b, c)".encode()
                     )
                 } - {None}  # fmt: skip
-            except psycopg.errors.InternalError as error:
-                assert "object class" in str(error)
+            except psycopg.errors.InternalError:  # unsupported object class
                 without.add(query.rsplit(" ", 1)[1])
     # labels belong to their type; large objects are listed under another catalogue than they are named by
     assert without == {"pg_enum", "pg_largeobject_metadata"}

@@ -42,7 +42,8 @@ CREATE TABLE one.part1 PARTITION OF one.parted FOR VALUES FROM ('2025-01-01') TO
 CREATE TABLE one.part2 (id integer, at date);
 CREATE TABLE one.heir () INHERITS (one.b);
 CREATE STATISTICS one.stat ON id, a FROM one.b;
-CREATE FUNCTION one.rows_of(one.a) RETURNS integer LANGUAGE sql BEGIN ATOMIC SELECT b.n FROM one.b WHERE b.id = $1.id; END;
+CREATE FUNCTION one.rows_of(one.a) RETURNS integer LANGUAGE sql BEGIN ATOMIC
+    SELECT b.n FROM one.b WHERE b.id = $1.id; END;
 CREATE PUBLICATION {role} FOR TABLE one.a;
 CREATE RULE r AS ON DELETE TO one.b DO ALSO UPDATE one.a SET note = 'x';
 """
@@ -50,26 +51,28 @@ CREATE RULE r AS ON DELETE TO one.b DO ALSO UPDATE one.a SET note = 'x';
 #: each may fail, where another one was before it: then nothing was touched
 STATEMENTS = [
     "GRANT SELECT ON one.a TO PUBLIC", "REVOKE ALL ON one.a FROM PUBLIC", "GRANT UPDATE (note) ON one.a TO PUBLIC",
-    "REVOKE UPDATE (note) ON one.a FROM PUBLIC", "GRANT USAGE ON SCHEMA one TO PUBLIC", "GRANT SELECT ON one.v TO {role}",
-    "GRANT USAGE ON SEQUENCE one.numbers TO PUBLIC", "GRANT EXECUTE ON FUNCTION one.f(integer) TO {role}",
-    "GRANT SELECT ON ALL TABLES IN SCHEMA one TO {role}", "GRANT USAGE ON TYPE one.mood TO {role}",
-    "ALTER DEFAULT PRIVILEGES IN SCHEMA one GRANT SELECT ON TABLES TO {role}",
-    "COMMENT ON TABLE one.a IS 'x{n}'", "COMMENT ON COLUMN one.a.note IS 'x{n}'", "COMMENT ON VIEW one.v IS 'x{n}'",
+    "REVOKE UPDATE (note) ON one.a FROM PUBLIC", "GRANT USAGE ON SCHEMA one TO PUBLIC",
+    "GRANT SELECT ON one.v TO {role}", "GRANT USAGE ON SEQUENCE one.numbers TO PUBLIC",
+    "GRANT EXECUTE ON FUNCTION one.f(integer) TO {role}", "GRANT SELECT ON ALL TABLES IN SCHEMA one TO {role}",
+    "GRANT USAGE ON TYPE one.mood TO {role}",
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA one GRANT SELECT ON TABLES TO {role}", "COMMENT ON TABLE one.a IS 'x{n}'",
+    "COMMENT ON COLUMN one.a.note IS 'x{n}'", "COMMENT ON VIEW one.v IS 'x{n}'",
     "COMMENT ON INDEX one.b_expr IS 'x{n}'", "COMMENT ON CONSTRAINT to_a ON one.b IS 'x{n}'",
     "COMMENT ON FUNCTION one.f(integer) IS 'x{n}'", "COMMENT ON TYPE one.mood IS 'x{n}'",
-    "COMMENT ON COLUMN one.place.town IS 'x{n}'", "COMMENT ON SCHEMA two IS 'x{n}'", "COMMENT ON TRIGGER t ON one.a IS 'x{n}'",
-    "COMMENT ON POLICY p ON one.b IS 'x{n}'", "COMMENT ON CONSTRAINT price_check ON DOMAIN one.price IS 'x{n}'",
-    "COMMENT ON STATISTICS one.stat IS 'x{n}'", "COMMENT ON SEQUENCE one.numbers IS 'x{n}'",
-    "COMMENT ON RULE r ON one.b IS 'x{n}'",
+    "COMMENT ON COLUMN one.place.town IS 'x{n}'", "COMMENT ON SCHEMA two IS 'x{n}'",
+    "COMMENT ON TRIGGER t ON one.a IS 'x{n}'", "COMMENT ON POLICY p ON one.b IS 'x{n}'",
+    "COMMENT ON CONSTRAINT price_check ON DOMAIN one.price IS 'x{n}'", "COMMENT ON STATISTICS one.stat IS 'x{n}'",
+    "COMMENT ON SEQUENCE one.numbers IS 'x{n}'", "COMMENT ON RULE r ON one.b IS 'x{n}'",
     "ALTER TABLE one.a RENAME TO renamed", "ALTER TABLE one.renamed RENAME TO a", "ALTER TABLE one.b RENAME TO bb",
     "ALTER TABLE one.bb RENAME TO b", "ALTER TABLE one.a RENAME COLUMN note TO remark",
     "ALTER TABLE one.a RENAME COLUMN remark TO note", "ALTER TABLE one.a RENAME COLUMN id TO key",
     "ALTER TABLE one.a RENAME COLUMN key TO id", "ALTER TABLE one.b RENAME COLUMN n TO nn",
     "ALTER TABLE one.b RENAME COLUMN nn TO n", "ALTER VIEW one.v RENAME TO vv", "ALTER VIEW one.vv RENAME TO v",
     "ALTER VIEW one.v RENAME COLUMN note TO text", "ALTER TYPE one.mood RENAME TO feeling",
-    "ALTER TYPE one.feeling RENAME TO mood", "ALTER TYPE one.place RENAME TO spot", "ALTER TYPE one.spot RENAME TO place",
-    "ALTER DOMAIN one.price RENAME TO cost", "ALTER DOMAIN one.cost RENAME TO price", "ALTER SCHEMA two RENAME TO three",
-    "ALTER SCHEMA three RENAME TO two", "ALTER SCHEMA one RENAME TO eins", "ALTER SCHEMA eins RENAME TO one",
+    "ALTER TYPE one.feeling RENAME TO mood", "ALTER TYPE one.place RENAME TO spot",
+    "ALTER TYPE one.spot RENAME TO place", "ALTER DOMAIN one.price RENAME TO cost",
+    "ALTER DOMAIN one.cost RENAME TO price", "ALTER SCHEMA two RENAME TO three", "ALTER SCHEMA three RENAME TO two",
+    "ALTER SCHEMA one RENAME TO eins", "ALTER SCHEMA eins RENAME TO one",
     "ALTER TABLE one.b RENAME CONSTRAINT to_a TO to_aa", "ALTER TABLE one.b RENAME CONSTRAINT to_aa TO to_a",
     "ALTER INDEX one.b_expr RENAME TO b_expr2", "ALTER INDEX one.b_expr2 RENAME TO b_expr",
     "ALTER SEQUENCE one.numbers RENAME TO numbers2", "ALTER SEQUENCE one.numbers2 RENAME TO numbers",
@@ -80,13 +83,15 @@ STATEMENTS = [
     "ALTER STATISTICS one.stat2 RENAME TO stat", "ALTER STATISTICS one.stat SET SCHEMA two",
     "ALTER TYPE one.mood RENAME VALUE 'glad' TO 'happy'", "ALTER TYPE one.mood RENAME VALUE 'happy' TO 'glad'",
     "ALTER TYPE one.mood ADD VALUE 'v{n}'", "ALTER TYPE one.place ADD ATTRIBUTE x{n} integer CASCADE",
-    "ALTER TYPE one.place RENAME ATTRIBUTE town TO city CASCADE", "ALTER TYPE one.place RENAME ATTRIBUTE city TO town CASCADE",
-    "ALTER TABLE one.a OWNER TO {role}", "ALTER TABLE one.a OWNER TO CURRENT_USER", "ALTER VIEW one.v OWNER TO {role}",
+    "ALTER TYPE one.place RENAME ATTRIBUTE town TO city CASCADE",
+    "ALTER TYPE one.place RENAME ATTRIBUTE city TO town CASCADE", "ALTER TABLE one.a OWNER TO {role}",
+    "ALTER TABLE one.a OWNER TO CURRENT_USER", "ALTER VIEW one.v OWNER TO {role}",
     "ALTER FUNCTION one.f(integer) OWNER TO {role}", "ALTER TYPE one.mood OWNER TO {role}",
     "REASSIGN OWNED BY {role} TO CURRENT_USER", "ALTER SCHEMA two OWNER TO {role}",
-    "ALTER TABLE one.a SET SCHEMA two", "ALTER TABLE two.a SET SCHEMA one", "ALTER FUNCTION one.f(integer) SET SCHEMA two",
-    "ALTER FUNCTION two.f(integer) SET SCHEMA one", "ALTER TYPE one.mood SET SCHEMA two",
-    "ALTER TYPE two.mood SET SCHEMA one", "ALTER VIEW one.v SET SCHEMA two", "ALTER VIEW two.v SET SCHEMA one",
+    "ALTER TABLE one.a SET SCHEMA two", "ALTER TABLE two.a SET SCHEMA one",
+    "ALTER FUNCTION one.f(integer) SET SCHEMA two", "ALTER FUNCTION two.f(integer) SET SCHEMA one",
+    "ALTER TYPE one.mood SET SCHEMA two", "ALTER TYPE two.mood SET SCHEMA one", "ALTER VIEW one.v SET SCHEMA two",
+    "ALTER VIEW two.v SET SCHEMA one",
     "ALTER TABLE one.parted ATTACH PARTITION one.part2 FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')",
     "ALTER TABLE one.parted DETACH PARTITION one.part2", "ALTER TABLE one.parted DETACH PARTITION one.part1",
     "ALTER TABLE one.parted ADD COLUMN x{n} integer", "CREATE INDEX ON one.parted (id)",
@@ -97,19 +102,21 @@ STATEMENTS = [
     "ALTER SEQUENCE one.numbers INCREMENT {n}", "ALTER SEQUENCE one.numbers OWNED BY one.b.id",
     "ALTER SEQUENCE one.numbers OWNED BY NONE", "SELECT nextval('one.numbers')", "SELECT setval('one.numbers', 7)",
     "DROP TABLE one.a CASCADE", "DROP VIEW one.v CASCADE", "DROP FUNCTION one.f(integer) CASCADE",
-    "DROP TYPE one.mood CASCADE", "DROP SEQUENCE one.numbers CASCADE", "DROP SCHEMA two CASCADE", "DROP SCHEMA one CASCADE",
-    "DROP DOMAIN one.price CASCADE", "DROP TABLE one.part1", "DROP TYPE one.place CASCADE",
+    "DROP TYPE one.mood CASCADE", "DROP SEQUENCE one.numbers CASCADE", "DROP SCHEMA two CASCADE",
+    "DROP SCHEMA one CASCADE", "DROP DOMAIN one.price CASCADE", "DROP TABLE one.part1", "DROP TYPE one.place CASCADE",
     "DROP FUNCTION one.touch() CASCADE", "DROP OWNED BY {role}",
     "CREATE TABLE one.fresh{n} (id serial PRIMARY KEY, a integer REFERENCES one.a (id), mood one.mood)",
-    "CREATE TABLE two.a (id integer)", "CREATE TABLE one.child{n} () INHERITS (one.heir)", "CREATE TABLE one.c{n} AS SELECT 1",
-    "CREATE TABLE one.like{n} (LIKE one.a INCLUDING ALL)", "CREATE UNLOGGED TABLE two.u{n} (a one.a, b one.place[])",
-    "CREATE TEMPORARY TABLE temporary{n} (a integer)",
+    "CREATE TABLE two.a (id integer)", "CREATE TABLE one.child{n} () INHERITS (one.heir)",
+    "CREATE TABLE one.c{n} AS SELECT 1", "CREATE TABLE one.like{n} (LIKE one.a INCLUDING ALL)",
+    "CREATE UNLOGGED TABLE two.u{n} (a one.a, b one.place[])", "CREATE TEMPORARY TABLE temporary{n} (a integer)",
     "ALTER TABLE one.a ADD COLUMN x{n} integer DEFAULT {n}", "ALTER TABLE one.a ADD COLUMN n{n} one.mood NOT NULL",
     "ALTER TABLE one.a DROP COLUMN note CASCADE", "ALTER TABLE one.b DROP COLUMN n CASCADE",
     "ALTER TABLE one.a ALTER COLUMN s TYPE bigint", "ALTER TABLE one.b ALTER COLUMN n SET NOT NULL",
-    "ALTER TABLE one.b DISABLE TRIGGER ALL", "ALTER TABLE one.b NO INHERIT one.heir", "ALTER TABLE one.heir NO INHERIT one.b",
-    "ALTER TABLE one.heir INHERIT one.b", "ALTER TABLE one.b ENABLE ROW LEVEL SECURITY", "ALTER TABLE one.a SET UNLOGGED",
-    "ALTER TABLE one.b DROP CONSTRAINT to_a", "ALTER TABLE one.b ADD CONSTRAINT to_a FOREIGN KEY (a) REFERENCES one.a (id)",
+    "ALTER TABLE one.b DISABLE TRIGGER ALL", "ALTER TABLE one.b NO INHERIT one.heir",
+    "ALTER TABLE one.heir NO INHERIT one.b", "ALTER TABLE one.heir INHERIT one.b",
+    "ALTER TABLE one.b ENABLE ROW LEVEL SECURITY", "ALTER TABLE one.a SET UNLOGGED",
+    "ALTER TABLE one.b DROP CONSTRAINT to_a",
+    "ALTER TABLE one.b ADD CONSTRAINT to_a FOREIGN KEY (a) REFERENCES one.a (id)",
     "ALTER TABLE one.b ADD CHECK (id > {n})", "ALTER TABLE one.a REPLICA IDENTITY FULL",
     "CREATE INDEX i{n} ON one.b (a) WHERE n > {n}", "DROP INDEX one.b_expr", "REINDEX TABLE one.b", "ANALYZE one.b",
     "CREATE STATISTICS one.s{n} ON id, n FROM one.b", "DROP STATISTICS one.stat",
@@ -117,12 +124,13 @@ STATEMENTS = [
     "CREATE POLICY p{n} ON one.a USING (id > {n})", "DROP POLICY p ON one.b", "DROP RULE r ON one.b",
     "CREATE RULE r{n} AS ON UPDATE TO one.b DO ALSO NOTHING", "REFRESH MATERIALIZED VIEW one.m",
     "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA two", "DROP EXTENSION IF EXISTS pg_trgm CASCADE",
-    "CREATE TYPE one.e{n} AS ENUM ('a')", "CREATE DOMAIN two.d{n} AS one.mood", "CREATE TYPE two.c{n} AS (a one.mood, b one.a)",
-    "ALTER DOMAIN one.price ADD CHECK (VALUE < {n})", "ALTER DOMAIN one.price SET NOT NULL",
-    "CREATE SCHEMA two CREATE TABLE a (id integer)", "CREATE SEQUENCE two.s{n}",
-    "ALTER PUBLICATION {role} ADD TABLE one.b", "ALTER PUBLICATION {role} DROP TABLE one.a",
-    "DO 'BEGIN CREATE TABLE one.done{n} (a integer); END'", "DO 'BEGIN GRANT INSERT ON one.b TO PUBLIC; END'",
-    "DO 'BEGIN EXECUTE ''CREATE DOMAIN one.did{n} AS text''; END'", "DO 'BEGIN ALTER TYPE one.place RENAME TO spot; END'",
+    "CREATE TYPE one.e{n} AS ENUM ('a')", "CREATE DOMAIN two.d{n} AS one.mood",
+    "CREATE TYPE two.c{n} AS (a one.mood, b one.a)", "ALTER DOMAIN one.price ADD CHECK (VALUE < {n})",
+    "ALTER DOMAIN one.price SET NOT NULL", "CREATE SCHEMA two CREATE TABLE a (id integer)",
+    "CREATE SEQUENCE two.s{n}", "ALTER PUBLICATION {role} ADD TABLE one.b",
+    "ALTER PUBLICATION {role} DROP TABLE one.a", "DO 'BEGIN CREATE TABLE one.done{n} (a integer); END'",
+    "DO 'BEGIN GRANT INSERT ON one.b TO PUBLIC; END'", "DO 'BEGIN EXECUTE ''CREATE DOMAIN one.did{n} AS text''; END'",
+    "DO 'BEGIN ALTER TYPE one.place RENAME TO spot; END'",
     "DO 'BEGIN COMMENT ON TYPE one.place IS ''x{n}''; ALTER TABLE one.b RENAME TO bb; END'",
     "DO 'BEGIN PERFORM 1; END'", "INSERT INTO one.part2 VALUES (1, '2026-05-05')", "UPDATE one.b SET n = 1",
     "TRUNCATE one.part2", "LOCK TABLE one.b", "SELECT count(*) FROM pg_class",
@@ -134,6 +142,7 @@ class Recorded:
 
     def __init__(self, url: str, role: str) -> None:
         self.database = PostgresDatabase(from_url(url), environment="dev")
+        self.other = PostgresDatabase(self.database.connection, environment="dev")
         self.role = role
         self.parts: dict[str, Part] = form.parts(self.database.capture())
         self.migrations = psycopg.connect(url, autocommit=True)
@@ -167,14 +176,13 @@ class Recorded:
         self.parts.update(found)
 
     def check(self, said: object) -> None:
-        other = PostgresDatabase(self.database.connection, environment="dev")
-        whole = form.parts(other.capture())
-        other.close()
+        whole = form.parts(self.other.capture())
         wrong = {one for one in whole.keys() | self.parts.keys() if whole.get(one) != self.parts.get(one)}
         assert not wrong, (said, {one: (self.parts.get(one), whole.get(one)) for one in sorted(wrong)})
 
     def close(self) -> None:
         self.database.close()
+        self.other.close()
         self.migrations.close()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ....core.schema.model import Path, Schema
-from . import capture_sql
+from . import capture_sql, catalogue_sql
 from .capture_rows import Rows
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def settings(**more: str) -> str:
     """A statement after which, in this transaction, texts are deparsed the same everywhere."""
     import psycopg.sql
 
-    values = psycopg.sql.Literal(json.dumps({**capture_sql.SETTINGS, **more})).as_string(None)
+    values = psycopg.sql.Literal(json.dumps({**catalogue_sql.SETTINGS, **more})).as_string(None)
     return (
         "SELECT pg_catalog.set_config(s.key, s.value, true)"
         f" FROM pg_catalog.json_each_text({values}::pg_catalog.json) s"

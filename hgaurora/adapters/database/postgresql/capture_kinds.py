@@ -1,6 +1,6 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every type of object that PostgreSQL 14 to 18 knows (``pg_identify_object``), and where a capture has it. Data only."""
+"""Every type of object that PostgreSQL 14 to 18 knows (``pg_identify_object``), and where a capture has it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ COVERED: Mapping[str, tuple[str, ...]] = {
 
 #: type of object: why a capture does not have it
 EXCLUDED: Mapping[str, str] = {
-    "database": "of the cluster: a restored copy has another name, owner and grants; its encoding and collation are kept",
+    "database": "of the cluster: a restored copy has another name, owner and grants; encoding and collation are kept",
     "large object": "data",
     "parameter ACL": "of the cluster",
     "role": "of the cluster; owners and grants name roles",

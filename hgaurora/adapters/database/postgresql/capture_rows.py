@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from ....core.schema.form import frozen
 from ....core.schema.kinds import KINDS, Value
 from ....core.schema.model import Path, Values
 from .capture_acl import default_privileges, grants
-from .capture_sql import STAMP
+from .catalogue_sql import STAMP
 
+_Words = tuple[str, ...]
 _PERSISTENCE = {"p": "permanent", "u": "unlogged", "t": "temporary"}
 _IDENTITY = {"a": "always", "d": "by default"}
 _GENERATED = {"s": "stored", "v": "virtual"}
@@ -78,10 +79,9 @@ class Rows:
         if acl is not None:
             facts["grants"] = grants(acl, usual)
         fields = KINDS[kind].fields
-        names = {field.name for field in fields}
-        if rest := sorted((word, frozen(value)) for word, value in facts.items() if word not in names and value is not None
-                          and value != "-" and value is not False):  # fmt: skip
-            facts["definition"] = tuple(rest)
+        rest = facts.keys() - {field.name for field in fields}
+        if said := [(word, frozen(facts[word])) for word in sorted(rest) if facts[word] not in (None, "-", False)]:
+            facts["definition"] = tuple(said)
         values = []
         for field in fields:
             value = facts.get(field.name)
@@ -138,8 +138,9 @@ class Rows:
                 continue
             every = _options([*(options or ()), *(foreign or ())]) if options or foreign else ()
             found[(*path, name)] = (
-                types.get(type_, type_), not_null, default, _IDENTITY.get(identity), _GENERATED.get(generated), False, None, False,
-                every, comment, other, None, _STORAGE.get(storage), _COMPRESSION.get(compression), statistics,
+                types.get(type_, type_), not_null, default, _IDENTITY.get(identity), _GENERATED.get(generated),
+                False, None, False, every, comment, other, None,
+                _STORAGE.get(storage), _COMPRESSION.get(compression), statistics,
                 grants(acl, ()) if acl is not None else (),
             )  # fmt: skip
 
@@ -228,7 +229,7 @@ class Rows:
                 if kind == "x":
                     objects["exclusion constraint"][path] = (expression, when, comment)
                     continue
-                options = (*facts[index["options"]], *facts[index["flags"]])
+                options = (*cast("_Words", facts[index["options"]]), *cast("_Words", facts[index["flags"]]))
                 if not facts[index["valid"]]:
                     options += ("invalid",)
                 columns, include = tuple([own[one][0] for one in _numbers(keys)]), facts[index["include"]]

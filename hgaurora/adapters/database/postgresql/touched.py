@@ -7,11 +7,12 @@ Three facts are read in the migration's own transaction, right before its commit
 - the relations that it locks more strongly than a change of rows does. Every change of a relation takes such a lock and
   keeps it until the commit, with one exception: ``GRANT`` and ``REVOKE``;
 - other objects locked as strongly, which dropping and commenting do;
-- the catalogues into which its transaction wrote, as the server counts them. That a function, a ``DO`` block or a trigger
-  did it makes no difference. Counts of the session's transactions of the last second may be among them: they make the
-  look wider, never narrower.
+- the catalogues into which its transaction wrote, as the server counts them. That a function, a ``DO`` block or a
+  trigger did it makes no difference. Counts of the session's transactions of the last second may be
+  among them: they make the look wider, never narrower.
 
-A row in ``pg_type`` says little, as each table has a type, and so it goes with a few more. There the command tags decide.
+A row in ``pg_type`` says little, as each table has a type, and so it goes with a few more. There the command tags
+decide.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ def look(touched: Mapping[str, Any] | None) -> Look | None:
 
 _WATCHED_ARRAY = "ARRAY['" + "', '".join(WATCHED) + "']"
 
-#: as JSON, in one subselect: relations (OIDs), objects (catalogue, OID), catalogs (None: the server does not count), xid
+#: as JSON, in one subselect: relations (OIDs), objects (catalogue, OID), catalogs (None: not counted), xid
 TOUCHED = f"""(SELECT pg_catalog.jsonb_build_object(
     'relations', COALESCE(pg_catalog.jsonb_agg(DISTINCT l.relation::pg_catalog.int8)
         FILTER (WHERE l.locktype = 'relation'), '[]'),

@@ -1,0 +1,74 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a quick look asks beside the queries of a capture, to find what it has to take: texts only."""
+
+from __future__ import annotations
+
+#: OIDs that a look has to take beside those of $1: the tables of indexes, sequences that belong to columns; and, as
+#: young as transaction $2: with $3 every relation, with $4 those that have statistics. 0: of what is no relation.
+#: $5: OIDs of locked types and of what hangs on relations (a comment on a constraint does not lock its table)
+AROUND = """
+SELECT i.indrelid::pg_catalog.int8 FROM pg_catalog.pg_index i WHERE i.indexrelid = ANY ($1)
+UNION ALL
+SELECT d.objid::pg_catalog.int8 FROM pg_catalog.pg_depend d
+WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = ANY ($1)
+    AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype IN ('a', 'i')
+UNION ALL
+SELECT 0 FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1) AND c.relkind = 'c'
+UNION ALL
+SELECT 0 FROM pg_catalog.pg_type t WHERE t.oid = ANY ($5)
+UNION ALL
+SELECT k.conrelid::pg_catalog.int8 FROM pg_catalog.pg_constraint k WHERE k.oid = ANY ($5)
+UNION ALL
+SELECT t.tgrelid::pg_catalog.int8 FROM pg_catalog.pg_trigger t WHERE t.oid = ANY ($5)
+UNION ALL
+SELECT r.ev_class::pg_catalog.int8 FROM pg_catalog.pg_rewrite r WHERE r.oid = ANY ($5)
+UNION ALL
+SELECT p.polrelid::pg_catalog.int8 FROM pg_catalog.pg_policy p WHERE p.oid = ANY ($5)
+UNION ALL
+SELECT s.stxrelid::pg_catalog.int8 FROM pg_catalog.pg_statistic_ext s WHERE s.oid = ANY ($5)
+UNION ALL
+SELECT c.oid::pg_catalog.int8 FROM pg_catalog.pg_class c WHERE $3
+    AND pg_catalog.age(c.xmin) <= pg_catalog.age($2::pg_catalog.xid)
+UNION ALL
+SELECT a.attrelid::pg_catalog.int8 FROM pg_catalog.pg_attribute a WHERE $3
+    AND pg_catalog.age(a.xmin) <= pg_catalog.age($2::pg_catalog.xid)
+UNION ALL
+SELECT s.stxrelid::pg_catalog.int8 FROM pg_catalog.pg_statistic_ext s WHERE $4
+    AND pg_catalog.age(s.xmin) <= pg_catalog.age($2::pg_catalog.xid)
+"""
+
+#: what shows the names of others: relations by their OIDs; 0 where it is no relation. $1 and $2: catalogues and
+#: OIDs, with the types that these have, and types of types; $3: true where names were only added, which only
+#: rules show (a join may need aliases then)
+DEPENDENTS = """
+WITH RECURSIVE named(classid, objid, added) AS (
+    SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))
+        u(classid, objid, added)
+    UNION
+    SELECT d.classid, d.objid, n.added FROM named n
+    JOIN pg_catalog.pg_depend d ON (d.refclassid, d.refobjid) = (n.classid, n.objid)
+    WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+)
+SELECT DISTINCT CASE d.classid
+    WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN
+        (SELECT CASE WHEN c.relkind = 'c' THEN 0 ELSE c.oid END FROM pg_catalog.pg_class c WHERE c.oid = d.objid)
+    WHEN 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN
+        (SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid)
+    WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN
+        (SELECT k.conrelid FROM pg_catalog.pg_constraint k WHERE k.oid = d.objid)
+    WHEN 'pg_catalog.pg_attrdef'::pg_catalog.regclass THEN
+        (SELECT f.adrelid FROM pg_catalog.pg_attrdef f WHERE f.oid = d.objid)
+    WHEN 'pg_catalog.pg_trigger'::pg_catalog.regclass THEN
+        (SELECT t.tgrelid FROM pg_catalog.pg_trigger t WHERE t.oid = d.objid)
+    WHEN 'pg_catalog.pg_policy'::pg_catalog.regclass THEN
+        (SELECT p.polrelid FROM pg_catalog.pg_policy p WHERE p.oid = d.objid)
+    WHEN 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass THEN
+        (SELECT s.stxrelid FROM pg_catalog.pg_statistic_ext s WHERE s.oid = d.objid)
+    ELSE 0 END::pg_catalog.int8,
+    d.classid::pg_catalog.regclass::pg_catalog.text NOT IN ('pg_class', 'pg_rewrite', 'pg_attrdef', 'pg_trigger',
+        'pg_policy', 'pg_statistic_ext', 'pg_type', 'pg_constraint')
+        OR (d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.deptype <> 'i')
+FROM named n JOIN pg_catalog.pg_depend d ON (d.refclassid, d.refobjid) = (n.classid, n.objid)
+WHERE NOT n.added OR d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+"""
