@@ -11,17 +11,29 @@ from pymysql.constants import COMMAND
 from pymysql.cursors import Cursor, DictCursor, DictCursorMixin, SSCursor
 
 from ..wire import Refused
+from .sql import Kind, kind, split
 
 if TYPE_CHECKING:
     from .guard import Guard
+
+
+#: what PyMySQL and the child themselves send where a connection is opened; it changes that connection alone
+_OPENING = (b"SET NAMES ", b"SET AUTOCOMMIT ", b"SET SESSION ")
 
 
 class Guarded:
     """What a cursor of any of PyMySQL's classes does while a step runs."""
 
     connection: Any
+    #: another connection of the script's, whose cursor this is; what it reads is read on the one that migrates
+    other: Any = None
 
     def execute(self, query: Any, args: Any = None) -> Any:
+        if self.other is not None and (meant := _meant(query)) is not Kind.READ:
+            if meant is not Kind.SESSION:
+                raise _own_connection()
+            with Cursor(self.other) as own:
+                return own.execute(query, args)
         guard = self.guard()
         if guard is None:
             return super().execute(query, args)  # type: ignore[misc]
@@ -31,11 +43,15 @@ class Guarded:
         guard = self.guard()
         if guard is None:
             return super().executemany(query, args)  # type: ignore[misc]
+        if self.other is not None:
+            raise _own_connection()
         return guard.executemany(self, query, list(args))
 
     def callproc(self, procname: str, args: Any = ()) -> Any:
         if self.guard() is None:
             return super().callproc(procname, args)  # type: ignore[misc]
+        if self.other is not None:
+            raise _own_connection()
         name = procname.replace("`", "``")
         values = [f"@`_{name}_{index}`" for index in range(len(args))]
         for variable, value in zip(values, args, strict=True):
@@ -74,6 +90,23 @@ def _guarded(kind: type[Any]) -> type[Any]:
     return type(kind.__name__, (Guarded, kind), {})
 
 
+def _own_connection() -> Refused:
+    return Refused(
+        "journal",
+        "the migration uses a connection of its own to the environment's database",
+        "use op.get_bind(): nothing else is journaled, and could be done twice",
+    )
+
+
+def _meant(query: Any) -> Kind:
+    """READ: it changes nothing. SESSION: it is for the connection it is sent on, as one that is opened. Else OPAQUE."""
+    said = query.encode() if isinstance(query, str) else bytes(query)
+    if said.startswith(_OPENING):
+        return Kind.SESSION
+    found = split(said.decode("utf-8", "surrogateescape"))
+    return Kind.READ if all(kind(one) is Kind.READ or one.words[:1] == ("SELECT",) for one in found) else Kind.OPAQUE
+
+
 class GuardedConnection(pymysql.connections.Connection):  # type: ignore[type-arg]
     """PyMySQL's connection, with a :class:`~.guard.Guard` once it is the one that migrates."""
 
@@ -84,8 +117,18 @@ class GuardedConnection(pymysql.connections.Connection):  # type: ignore[type-ar
     def _guards(self) -> Guard | None:
         return self.guard if self.guard is not None and self.guard.active and not self.guard.sending else None
 
+    def _beside(self) -> Guard | None:
+        """The guard of the connection that migrates, where this is another one and a step runs."""
+        main = type(self).main
+        return main if main is not None and main.active and main is not self.guard else None
+
     def cursor(self, cursor: Any = None) -> Any:
-        return _guarded(cursor or self.cursorclass)(self)
+        """What another connection of the script's reads (SQLAlchemy's inspector on ``bind.engine``) is read on the one
+        that migrates, where it is journaled: a resumed script has to see what it saw."""
+        main = self._beside()
+        made = _guarded(cursor or self.cursorclass)(self if main is None else main.connection)
+        made.other = None if main is None else self
+        return made
 
     def commit(self) -> None:
         if (guard := self._guards()) is None:
@@ -124,11 +167,7 @@ class GuardedConnection(pymysql.connections.Connection):  # type: ignore[type-ar
         ending = isinstance(sql, str) and sql in ("COMMIT", "ROLLBACK")
         if command == COMMAND.COM_QUERY and self._guards() is not None and not ending:
             raise Refused("journal", "the migration sends a statement past the connection's cursors", "use a cursor")
-        main = type(self).main
-        if command == COMMAND.COM_QUERY and main is not None and main.active and main is not self.guard:
-            raise Refused(
-                "journal",
-                "the migration uses a connection of its own to the environment's database",
-                "use op.get_bind(): nothing else is journaled, and could be done twice",
-            )
+        settled = ending or (sql.encode() if isinstance(sql, str) else bytes(sql)).startswith(_OPENING)
+        if command == COMMAND.COM_QUERY and self._beside() is not None and not settled:
+            raise _own_connection()
         super()._execute_command(command, sql)

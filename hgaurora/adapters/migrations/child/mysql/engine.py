@@ -85,7 +85,7 @@ class Engine:
                 2061, f"the password cannot be sent without TLS (add ssl-mode=verify-full to the url): {error}"
             ) from error
         settings = ", ".join(f"SESSION {name} = {value:d}" for name, value in self.job["settings"].items())
-        with connection.cursor() as cursor:
+        with pymysql.cursors.Cursor(connection) as cursor:  # not a guarded one: a script may be running
             cursor.execute(f"SET {settings}")
         os.register_at_fork(after_in_child=lambda: connection.open and os.close(connection._sock.fileno()))
         return connection
