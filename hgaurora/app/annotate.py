@@ -24,6 +24,9 @@ from .revert import changeset_of
 
 Key = tuple[str, tuple[str, ...]]
 
+#: what every database has; shown where something was done to it
+_GIVEN = ("database", "schema", "extension")
+
 
 @dataclass(frozen=True)
 class Event:
@@ -106,7 +109,9 @@ def _lives(target: Target) -> Iterator[Life]:
     there = schema_of(prints.engine, prints.major, contents.values())
     for kind, objects in there.objects.items():
         for path in objects:
-            yield found.get((kind, path)) or Life(kind, path)
+            life = found.get((kind, path))
+            if life is not None or kind not in _GIVEN:
+                yield life or Life(kind, path)
 
 
 def _events(target: Target) -> Iterator[Event]:

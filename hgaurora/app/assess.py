@@ -149,8 +149,10 @@ def _below(path: str, folder: str) -> bool:
 
 
 def _ended_well(state: State) -> bool:
-    """False where the newest deployment failed: some of its migrations may stand, beyond what the changeset says."""
-    return state.last is None or state.last.outcome is not Outcome.FAILED
+    """False where more or less than the changeset's migrations may be applied: the newest deployment failed, or was an
+    adoption."""
+    last = state.last
+    return last is None or (last.outcome is not Outcome.FAILED and last.kind is not Kind.ADOPT)
 
 
 def _has_folder(target: Target, sources: Sources) -> bool:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -30,7 +32,8 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
     root = context.history.root
     made: list[str] = []
     kept: list[str] = []
-    for name, content in _laid_down():
+    found = _script_location(root)
+    for name, content in _laid_down() if found is None else _beside(found):
         path = root / name
         if path.exists() or path.is_symlink():
             kept.append(name)
@@ -58,6 +61,44 @@ def _laid_down() -> Iterator[tuple[str, bytes]]:
             content = content.replace(b"${script_location}", b"migrations")
         yield place, content
     yield "migrations/versions/.keep", b""
+
+
+def _script_location(root: Path) -> str | None:
+    """Where a project that uses Alembic already has its env.py, below the root; None: it has none.
+
+    ``script_location`` in ``[alembic]`` of alembic.ini, with Alembic's ``%(here)s`` for the folder of that file.
+
+    :raises InputError: alembic.ini names a folder that is not in the repository.
+    """
+    ini = root / "alembic.ini"
+    if not ini.is_file():
+        return None
+    parser = configparser.ConfigParser({"here": "."}, interpolation=configparser.BasicInterpolation())
+    try:
+        parser.read_string(ini.read_text("utf-8"))
+        said = parser.get("alembic", "script_location")
+    except (configparser.Error, UnicodeDecodeError):
+        return None
+    folder = os.path.normpath(said)
+    if folder.startswith((os.pardir, os.sep)):
+        raise InputError(
+            f"alembic.ini has its script_location outside of the repository: {said}",
+            state="nothing was laid down",
+            hint="hgaurora reads migrations from the repository: move them into it",
+        )
+    env = root / folder / "env.py"
+    ours = files("hgaurora.migrations_template").joinpath("env.py").read_bytes()
+    return folder.replace(os.sep, "/") if env.is_file() and env.read_bytes() != ours else None
+
+
+def _beside(folder: str) -> Iterator[tuple[str, bytes]]:
+    """For a project with an env.py of its own: the settings alone, which name it."""
+    settings = files("hgaurora.migrations_template").joinpath(CONFIG).read_bytes().decode("utf-8")
+    text = re.sub(r"(?m)^#? ?migrations = .*$", f'migrations = "{folder}"', settings, count=1)
+    text, done = re.subn(r"(?m)^#? ?env = .*$", 'env = "project"', text, count=1)
+    if not done:
+        text = text.replace(f'migrations = "{folder}"', f'migrations = "{folder}"\nenv = "project"', 1)
+    yield CONFIG, text.encode("utf-8")
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,0 +1,74 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``annotate``: who made what, and where it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from hgaurora.core.errors import InputError
+from tests.engines import fresh_database
+from tests.world import Repo, call, migration, query, settings, sql
+
+ONE = migration("0001", None, sql("CREATE TABLE orders (id int)"), sql("DROP TABLE orders"))
+TWO = migration("0002", "0001", sql("ALTER TABLE orders ADD gross int"), sql("ALTER TABLE orders DROP gross"))
+THREE = migration("0003", "0002", sql("ALTER TABLE orders ALTER gross TYPE bigint"), "pass")
+
+
+def _v(name: str) -> str:
+    return f"migrations/versions/{name}.py"
+
+
+def _rows(repo: Repo, **options: str) -> dict[str, list[str]]:
+    lines = call(repo, "annotate", env="dev", **options).out
+    assert lines[0].split()[:4] == ["object", "changeset", "author", "request"]
+    return {line.split()[0]: line.split()[1:] for line in lines[1:]}
+
+
+def test_two_environments(repo: Repo, pg_server: str, pg_database: str) -> None:
+    with fresh_database(pg_server) as other:
+        text = settings({"dev": pg_database, "prod": other}, project="change-request = '\\bOPS-\\d+\\b'")
+        repo.commit({"hgaurora.toml": text})
+        first = repo.commit({_v("0001_orders"): ONE}, "orders")
+        second = repo.commit({_v("0002_gross"): TWO}, "gross (OPS-412)")
+        tip = repo.commit({"README": "text"}, "no migration")
+        call(repo, "deploy", env="dev", rev=tip)
+        call(repo, "deploy", env="prod", rev=first)
+        call(repo, "deploy", env="prod", rev=tip)
+        call(repo, "revert", env="prod")
+        rows = _rows(repo, object="orders")
+        today = rows["orders"][3]
+        assert rows == {
+            "orders": [first[:12], "ana", "none", today, today],
+            "orders.gross": [second[:12], "ana", "OPS-412", today, "reverted"],
+        }
+        assert list(_rows(repo)) == ["orders", "orders.gross"]
+        with pytest.raises(InputError, match="has no nowhere"):
+            call(repo, "annotate", env="dev", object="nowhere")
+
+
+def test_the_whole_life_of_a_column(shop: Repo, pg_database: str) -> None:
+    two = TWO.replace("ADD gross int", "ADD gross int, ADD note text")
+    shop.commit({_v("0001_orders"): ONE, _v("0002_gross"): two, _v("0003_wider"): THREE})
+    call(shop, "deploy", env="dev")
+    query(pg_database, "ALTER TABLE orders RENAME gross TO brutto; CREATE INDEX by_hand ON orders (id)")
+    shop.commit({"README": "x"})
+    call(shop, "deploy", env="dev", accept_drift=True)
+    (found, *_) = [
+        one for one in call(shop, "annotate", env="dev", json=True).json() if one["object"].startswith("orders.by_hand")
+    ]
+    assert (found["cause"], found["node"], found["deploy"]) == ("drift", None, "dev-2")
+    said = call(shop, "annotate", env="dev", object="orders", verbose=True).out
+    assert any("dev-1, step 0003: changed column orders.gross" in line for line in said)
+    assert any("dev-2, drift: renamed column orders.gross" in line for line in said)
+    assert any("dev-2, drift: added index by_hand" in line for line in said)
+
+
+def test_what_a_restore_took_back_is_no_past(repo: Repo, pg_database: str) -> None:
+    repo.commit({"hgaurora.toml": settings({"dev": pg_database}, extra={"dev": 'snapshot = "each"'})})
+    first = repo.commit({_v("0001_orders"): ONE})
+    repo.commit({_v("0002_gross"): TWO})
+    call(repo, "deploy", env="dev", rev=first)
+    call(repo, "deploy", env="dev")
+    call(repo, "revert", env="dev", way="restore")
+    assert list(_rows(repo)) == ["orders"]

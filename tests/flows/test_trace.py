@@ -1,0 +1,159 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""``trace``: by the ledger, by the schema alone, or what is nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+from psycopg import sql as names
+
+from tests.engines import fresh_database, with_database
+from tests.world import Repo, call, dump, migration, query, settings, sql
+
+ONE = migration(
+    "0001",
+    None,
+    sql("CREATE TABLE orders (id serial PRIMARY KEY, note text DEFAULT 'none' CHECK (note <> ''))"),
+    sql("DROP TABLE orders"),
+)
+TWO = migration("0002", "0001", sql("ALTER TABLE orders ADD net int"), sql("ALTER TABLE orders DROP net"))
+THREE = migration("0003", "0002", sql("CREATE INDEX orders_net ON orders (net)"), sql("DROP INDEX orders_net"))
+
+
+def _v(name: str) -> str:
+    return f"migrations/versions/{name}.py"
+
+
+@pytest.fixture
+def nodes(repo: Repo, pg_database: str) -> list[str]:
+    """Three changesets with a migration each, all deployed, with a snapshot before each migration."""
+    text = settings(
+        {"dev": pg_database},
+        extra={"dev": 'snapshot = "each"'},
+        project="change-request = '\\bOPS-\\d+\\b'",
+    )
+    repo.commit({"hgaurora.toml": text}, "settings")
+    made = [
+        repo.commit({_v("0001_orders"): ONE}, "orders"),
+        repo.commit({_v("0002_net"): TWO}, "orders: net (OPS-412)"),
+        repo.commit({_v("0003_index"): THREE}, "orders by net"),
+    ]
+    for node in made:
+        call(repo, "deploy", env="dev", rev=node)
+    return made
+
+
+@contextmanager
+def _copied(url: str, server: str, *, options: str = "") -> Iterator[str]:
+    """A copy of a database as it is: what a restored snapshot is."""
+    name = psycopg.conninfo.conninfo_to_dict(url)["dbname"]
+    copy = f"{name}_copy"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        text = names.SQL("CREATE DATABASE {} TEMPLATE {}").format(names.Identifier(copy), names.Identifier(str(name)))
+        connection.execute(text)
+    try:
+        yield with_database(server, copy)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(names.SQL("DROP DATABASE {} WITH (FORCE)").format(names.Identifier(copy)))
+
+
+def _trace(repo: Repo, url: str) -> dict:
+    (found,) = call(repo, "trace", url=url, json=True).json()
+    return found
+
+
+def test_an_environment_by_its_ledger(repo: Repo, nodes: list[str], pg_database: str) -> None:
+    call(repo, "revert", env="dev")
+    said = call(repo, "trace", env="dev").out
+    assert said[0] == f"dev is at {nodes[1][:12]} (default): ledger and schema agree"
+    assert said[1].startswith("  made by   dev-4, ana; author ana: orders: net (OPS-412)")
+    query(pg_database, "CREATE TABLE by_hand (n int)")
+    said = call(repo, "trace", env="dev").out
+    assert said[0].endswith("says its ledger; the schema differs: 1 change")
+    assert said[1].startswith("  added table by_hand")
+
+
+def test_a_copy_with_its_ledger(repo: Repo, nodes: list[str], pg_server: str, pg_database: str) -> None:
+    with _copied(pg_database, pg_server) as copy:
+        found = _trace(repo, copy)
+        assert (found["node"], found["deploy"], found["sure"]) == (nodes[2], "dev-3", "ledger and schema agree")
+        assert found["copy_of"]["environment"] == "dev"
+
+
+def test_a_copy_without_a_ledger(repo: Repo, nodes: list[str], pg_server: str, pg_database: str) -> None:
+    """Another owner, other grants, no ledger, no version table."""
+    with _copied(pg_database, pg_server) as copy:
+        query(copy, "DROP SCHEMA hgaurora CASCADE; DROP TABLE alembic_version")
+        role = f"r_{psycopg.conninfo.conninfo_to_dict(copy)['dbname']}"
+        query(copy, f"CREATE ROLE {role}")
+        try:
+            query(copy, f"ALTER TABLE orders OWNER TO {role}; GRANT SELECT ON orders TO public")
+            found = _trace(repo, copy)
+            assert (found["by"], found["node"], found["deploy"]) == ("schema", nodes[2], "dev-3")
+            assert found["sure"] == "structure and texts are equal"
+            assert (found["author"], found["environment"]) == ("ana", "dev")
+            said = call(repo, "trace", url=copy).out
+            assert said[0] == f"this database is at {nodes[2][:12]} (default), by schema alone"
+            query(copy, "DROP INDEX orders_net")
+            found = _trace(repo, copy)
+            assert (found["node"], found["change_request"]) == (nodes[1], "OPS-412")
+        finally:
+            query(copy, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_every_snapshot_is_traced(repo: Repo, nodes: list[str], pg_server: str, pg_database: str) -> None:
+    """A restored one is in the environment's place; the schema of each is that of the changeset before."""
+    for snapshot, node in (("dev-3-1", nodes[1]), ("dev-2-1", nodes[0])):
+        call(repo, "revert", env="dev", to=snapshot, way="restore")
+        (found,) = call(repo, "trace", env="dev", json=True).json()
+        assert (found["node"], found["sure"]) == (node, "ledger and schema agree")
+        assert call(repo, "drift", env="dev", json=True).json()[0]["drift"] is False
+        with _copied(pg_database, pg_server) as copy:
+            query(copy, "DROP SCHEMA hgaurora CASCADE; DROP TABLE alembic_version")
+            assert _trace(repo, copy)["node"] == node
+
+
+def test_what_is_nearest(repo: Repo, nodes: list[str], pg_server: str, pg_database: str) -> None:
+    with _copied(pg_database, pg_server) as copy:
+        query(copy, "DROP SCHEMA hgaurora CASCADE; DROP TABLE alembic_version; CREATE TABLE by_hand (n int)")
+        said = call(repo, "trace", url=copy).out
+        assert said[0] == f"nearest is {nodes[2][:12]} (default), by schema alone; 1 difference:"
+        assert said[1].startswith("  added table by_hand")
+
+
+def test_by_the_migrations_of_the_repository_alone(repo: Repo, pg_server: str, pg_database: str) -> None:
+    """Nothing was deployed: the newest changesets are built, and each state on the way to them is known."""
+    repo.commit({"hgaurora.toml": settings({"dev": pg_database})}, "settings")
+    first = repo.commit({_v("0001_orders"): ONE}, "orders")
+    second = repo.commit({_v("0002_net"): TWO}, "net")
+    tip = repo.commit({"README": "text"}, "no migration")
+    with fresh_database(pg_server) as copy:
+        query(copy, "CREATE TABLE orders (id serial PRIMARY KEY, note text DEFAULT 'none' CHECK (note <> ''))")
+        assert _trace(repo, copy)["node"] == first
+        query(copy, "ALTER TABLE orders ADD net int")
+        found = _trace(repo, copy)
+        assert found["node"] == second != tip
+
+
+def test_another_collation_and_another_major(repo: Repo, nodes: list[str], pg_database: str, other_major: str) -> None:
+    """The schema dumped and loaded elsewhere: texts of another major are not judged, and that is said."""
+    with psycopg.connect(other_major, autocommit=True) as connection:
+        connection.execute("DROP DATABASE IF EXISTS hgaurora_trace WITH (FORCE)")
+        connection.execute("CREATE DATABASE hgaurora_trace TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    copy = with_database(other_major, "hgaurora_trace")
+    try:
+        query(copy, dump(pg_database))
+        found = _trace(repo, copy)
+        assert found["node"] == nodes[2]
+        assert found["sure"].startswith("structure is equal; texts of postgresql")
+        query(copy, "DROP INDEX orders_net")
+        assert _trace(repo, copy)["node"] == nodes[1]
+    finally:
+        with psycopg.connect(other_major, autocommit=True) as connection:
+            connection.execute("DROP DATABASE hgaurora_trace WITH (FORCE)")
