@@ -10,9 +10,9 @@ from pathlib import Path
 
 from hgaurora.adapters.migrations.process import ChildSession
 
-GUARD, ENGINE = "mysql/guard.py", "mysql/engine.py"
+GUARD, JOURNAL, ENGINE = "mysql/guard.py", "mysql/journal.py", "mysql/engine.py"
 _SWAP = "RENAME TABLE effects TO t, effects_2 TO effects, t TO effects_2"
-_VERDICT = "said = verdict(sent.meaning, before, now)"
+_VERDICT = "said = verdict(sent.meaning, before, self._picture(sent))"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ CONTROLS = (
         "what is journaled is not sent again",
         (
             (
-                GUARD,
+                JOURNAL,
                 'for row in self.look(self.ledger["journal_open"], {}):',
                 'for row in self.look("DELETE FROM hgaurora_statement WHERE closed = 0") or ():',
             ),
@@ -43,8 +43,9 @@ CONTROLS = (
         (
             (
                 GUARD,
-                "            self._journal(self.ask, [*self.pending, sent])\n",
-                '            self._end("COMMIT")\n            self._journal(self.ask, [*self.pending, sent])\n',
+                "            rows = self.journal.write(self.ask, [*self.pending, sent])\n",
+                '            self._end("COMMIT")\n'
+                "            rows = self.journal.write(self.ask, [*self.pending, sent])\n",
             ),
         ),
         "counter",
@@ -66,7 +67,7 @@ CONTROLS = (
         "the session that runs the statements holds the lock until it is gone",
         (
             (ENGINE, 'guard.ask(ledger["lock"], {})[0]', 'guard.look(ledger["lock"], {})[0]'),
-            (GUARD, "self.backend = connection.thread_id()", "self.backend = side.thread_id()"),
+            (GUARD, "trace, connection.thread_id())", "trace, side.thread_id())"),
         ),
         "exchange-twice",
         f"kill amid {_SWAP} #1",

@@ -154,7 +154,7 @@ class GuardedConnection(pymysql.connections.Connection):  # type: ignore[type-ar
     def select_db(self, db: Any) -> None:
         super().select_db(db)
         if (guard := self._guards()) is not None:
-            guard.database = db if isinstance(db, str) else db.decode()
+            guard.session.database = db if isinstance(db, str) else db.decode()
 
     def set_character_set(self, charset: str, collation: Any = None) -> None:
         if (guard := self._guards()) is None:

@@ -87,7 +87,7 @@ class Engine:
         settings = ", ".join(f"SESSION {name} = {value:d}" for name, value in self.job["settings"].items())
         with pymysql.cursors.Cursor(connection) as cursor:  # not a guarded one: a script may be running
             cursor.execute(f"SET {settings}")
-        os.register_at_fork(after_in_child=lambda: connection.open and os.close(connection._sock.fileno()))
+        os.register_at_fork(after_in_child=lambda: os.close(connection._sock.fileno()) if connection.open else None)
         return connection
 
     def dialled(self) -> socket.socket:
@@ -135,13 +135,13 @@ class Engine:
         return True
 
     def stands(self, guard: Guard) -> str:
-        return guard.state()
+        return guard.journal.stands()
 
     def idle(self, guard: Guard) -> bool:
         return not guard.in_transaction
 
     def put_back(self, guard: Guard) -> None:
-        guard.put_back()
+        guard.session.put_back()
 
     def unlock(self, guard: Guard) -> None:
         if guard.connection.open:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import functools
-import hashlib
 import json
 import threading
 import time
@@ -23,12 +22,14 @@ from typing import Any
 import pymysql
 from pymysql.constants import SERVER_STATUS
 
-from ..wire import SHOWN, Refused
+from ..wire import Refused
 from . import results
 from .driver import GuardedConnection, GuardedCursor
+from .journal import Journal, Row, Sent, sha
 from .names import named, touched
 from .proof import Catalogue, provable, rest, verdict
-from .sql import Kind, Statement, assigned, calls, kind, refusal, split
+from .session import Session
+from .sql import Kind, Statement, assigned, calls, kind, refusal
 from .tables import Tables
 
 __all__ = ["Guard", "GuardedConnection", "GuardedCursor"]
@@ -37,46 +38,6 @@ __all__ = ["Guard", "GuardedConnection", "GuardedCursor"]
 TRY_AGAIN = frozenset({1205, 1213})
 #: MariaDB's limit for one statement; DDL that runs into it has mostly waited
 LIMIT = 1969
-
-_BASELINE = (
-    "sql_mode",
-    "foreign_key_checks",
-    "unique_checks",
-    "time_zone",
-    "character_set_client",
-    "character_set_connection",
-    "character_set_results",
-    "collation_connection",
-    "lock_wait_timeout",
-    "innodb_lock_wait_timeout",
-    "wait_timeout",
-    "default_storage_engine",
-    "sql_safe_updates",
-    "sql_select_limit",
-    "max_join_size",
-    "group_concat_max_len",
-)
-
-
-class Sent:
-    """One statement of a script."""
-
-    __slots__ = ("count", "hashes", "many", "meaning", "result", "send", "sql", "state")
-
-    def __init__(self, meaning: Statement, sql: str, template: str, send: Callable[[], Any], many: bool) -> None:
-        #: what it is, to whoever has to tell what it does
-        self.meaning = meaning
-        #: what is sent
-        self.sql = sql
-        self.send = send
-        self.many = many
-        self.hashes = (_sha(template), _sha(sql))
-        self.state = "done"
-        self.result: dict[str, Any] = {}
-
-
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 class Guard:
@@ -93,32 +54,26 @@ class Guard:
         self.job = job
         self.ledger = job["ledger"]
         self.trace = trace
-        self.active = self.sending = self.stamped = False
+        self.active = self.sending = False
+        self.changed = 0
         #: what is on its way, where that is not a read or a change of data
         self.flight: Kind | None = None
-        self.mariadb = "MariaDB" in connection.get_server_info()
-        self.catalogue = Catalogue(self.look, self.mariadb)
+        mariadb = "MariaDB" in connection.get_server_info()
+        self.catalogue = Catalogue(self.look, mariadb)
         self.tables = Tables(self.look)
-        limit = "max_statement_time" if self.mariadb else "max_execution_time"
-        self._limits = {
-            name: seconds if self.mariadb else round(seconds * 1000) for name, seconds in job["timeouts"].items()
-        }
-        # MySQL holds nothing but SELECT to its limit
-        self._limited = "schema" if self.mariadb else "data"
-        self.ask(f"SET SESSION {limit} = {self._limits[self._limited]}")
-        isolation = "tx_isolation" if self.mariadb else "transaction_isolation"
-        self._names = (*_BASELINE, limit, isolation)
-        self.settings = self._now()
-        self.database = str(self.settings["database"])
-        self.home = self.database.lower()
-        self.backend = connection.thread_id()
-        self.deployment = self.epoch = ""
-        self.key: tuple[str, str] = ("", "")
+        self.session = Session(self.ask, mariadb, job["timeouts"])
+        self.journal = Journal(self.ledger, self.look, lambda: self.changed, trace, connection.thread_id())
         self.committing = False
-        #: open rows of the statement journal: (revision, direction) to rows
-        self.open: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        self.last = 0
-        self._modes()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Revision and direction of the step."""
+        return self.journal.key
+
+    @property
+    def open(self) -> dict[tuple[str, str], list[Row]]:
+        """The open rows of the statement journal."""
+        return self.journal.open
 
     # -- asking past the script's machinery
 
@@ -164,21 +119,13 @@ class Guard:
 
     def belong(self, deployment: str, epoch: str) -> None:
         """From now on steps are recorded under this deployment and epoch."""
-        self.deployment, self.epoch = deployment, epoch
-        self.open = {}
-        names = ("id", "revision", "direction", "sql_hash", "params_hash", "sql", "state", "result", "proof")
-        for row in self.look(self.ledger["journal_open"], {}):
-            one = dict(zip(names, row, strict=True))
-            self.open.setdefault((one.pop("revision"), one.pop("direction")), []).append(one)
-        self.last = self.look(self.ledger["journal_last"], {})[0][0]
+        self.journal.belong(deployment, epoch)
 
     def start(self, step: dict[str, Any]) -> None:
         """A step begins: its script runs next."""
         self.step = step
-        self.key = (step["revision"], step["direction"])
-        # a statement that failed last is sent again, and what was read only before it is read again
-        self.replay = collections.deque(self.open.get(self.key, ()))
-        self.had = len(self.replay)
+        self.journal.key = (step["revision"], step["direction"])
+        self.replay = collections.deque(self.journal.rows)
         self.pending: list[Sent] = []
         self.count = self.passed = self.seq = 0
         self.touched = ""
@@ -190,8 +137,8 @@ class Guard:
         self.gone: set[str] = set()
         self.since = 0
         self.inserted: int | None = None
-        self.stamped = self.lost = self.recorded = self.committing = self.reset = self.foreign = self.ended = False
-        self.flight: Kind | None = None
+        self.lost = self.recorded = self.committing = self.reset = self.foreign = self.ended = False
+        self.flight = None
         self.thread = threading.get_ident()
         self.begun = time.monotonic()
         if self.connection.get_autocommit():
@@ -201,18 +148,6 @@ class Guard:
     def over(self) -> None:
         """The step is committed or given up."""
         self.active = False
-
-    def state(self) -> str:
-        """What stands of a step that failed, in words."""
-        rows = self.open.get(self.key, ())
-        done = sum(row["state"] == "done" for row in rows)
-        stand = "1 statement of it stands" if done == 1 else f"{done} statements of it stand"
-        said = stand if done else "nothing of it was done"
-        if rows and rows[-1]["state"] == "intent":
-            return (stand + "; " if done else "") + "whether its next statement took effect is not known"
-        if rows and rows[-1]["state"] == "failed" and "why" in json.loads(rows[-1]["proof"] or "{}"):
-            return said + "; what the one that failed did before is not known"
-        return said
 
     # -- what a script does to its connection
 
@@ -232,7 +167,7 @@ class Guard:
         """A statement for several sets of parameters: data changes are one unit, everything else goes one by one."""
         self._own()
         text = query if isinstance(query, str) else query.decode()
-        found = self._split(text)
+        found = self.session.split(text)
         if self.ended or not args:
             with self.passing():
                 return cursor.executemany(query, args)
@@ -259,7 +194,7 @@ class Guard:
                 return cursor.execute(query, args)
         text = query if isinstance(query, str) else bytes(query).decode(self.connection.encoding, "surrogateescape")
         filled = cursor.mogrify(text, args) if args is not None else text
-        found = self._split(filled)
+        found = self.session.split(filled)
         if len(found) <= 1:
             # bytes may hold what is no text
             send = functools.partial(cursor.execute, query, args)
@@ -268,9 +203,6 @@ class Guard:
         for one in found:
             self._one(cursor, Sent(one, one.text, one.text, functools.partial(cursor.execute, one.text), False))
         return cursor.rowcount
-
-    def _split(self, text: str) -> list[Statement]:
-        return split(text, ansi=self.ansi, backslash=self.backslash)
 
     # -- one statement
 
@@ -284,7 +216,7 @@ class Guard:
             )
         if found is Kind.EXECUTE:
             sent.meaning = self._prepared(sent.meaning)
-            sent.hashes = (sent.hashes[0], _sha(f"{sent.sql}\n{sent.meaning.text}"))
+            sent.hashes = (sent.hashes[0], sha(f"{sent.sql}\n{sent.meaning.text}"))
             found = kind(sent.meaning) if sent.meaning.tokens else Kind.OPAQUE
         if found is Kind.SESSION:
             return self._session(cursor, sent)
@@ -312,11 +244,12 @@ class Guard:
 
     def _do(self, cursor: Any, sent: Sent, found: Kind) -> Any:
         """Send a statement that no earlier run has sent to its end."""
-        if self.inserted and "LAST_INSERT_ID" in calls(sent.meaning):
+        if self.inserted:
+            # the id that an earlier run's last INSERT drew is what the script may ask for
             self.ask("SELECT LAST_INSERT_ID(%s)", (self.inserted,))
-        self.inserted = None
+            self.inserted = None
         if found in (Kind.READ, Kind.TEMPORARY):
-            if found is Kind.READ and self.tables.functions(calls(sent.meaning), self.database):
+            if found is Kind.READ and self.tables.functions(calls(sent.meaning)):
                 # a stored function may change data
                 return self._data(cursor, sent)
             return self._read(cursor, sent)
@@ -330,34 +263,23 @@ class Guard:
     def _sent(self, sent: Sent) -> Any:
         """Send it; trace it."""
         if sent.meaning.tokens:
-            self._limit("data" if kind(sent.meaning) in (Kind.READ, Kind.DATA) else "schema")
+            self.session.limit("data" if kind(sent.meaning) in (Kind.READ, Kind.DATA) else "schema")
         self.trace("before", sent.sql)
         with self.passing():
             answer = sent.send()
         self.trace("after", sent.sql)
         return answer
 
-    def _limit(self, which: str) -> None:
-        """How long a statement of this kind may take, unless the script has said it."""
-        if self.mariadb and self._limits["schema"] != self._limits["data"] and self._limited not in (which, "script"):
-            self.ask(f"SET SESSION max_statement_time = {self._limits[which]}")
-            self._limited = which
-
     def _session(self, cursor: Any, sent: Sent) -> Any:
         """What only changes or shows the session is sent each time."""
         answer = self._sent(sent)
         words = sent.meaning.words
         if words[0] == "USE":
-            self.database = str(self.ask("SELECT DATABASE()")[0][0])
+            self.session.moved()
         elif words[0] == "PREPARE" and len(words) > 3:
             self.prepared[sent.meaning.tokens[1].text.lower()] = self._text_of(sent.meaning.tokens[3:])
         elif words[0] == "SET":
-            said = sent.sql.upper()
-            if "SQL_MODE" in said:
-                self._modes()
-            self.stamped = self.stamped or "TIMESTAMP" in said
-            if "MAX_STATEMENT_TIME" in said:
-                self._limited = "script"
+            self.session.changed(sent.sql)
             if self.connection.get_autocommit():
                 # each statement stands anyway, with its journal row
                 self.ask("SET autocommit = 0")
@@ -384,7 +306,7 @@ class Guard:
             text = self._text_of(tokens[2:])
         else:
             text = self.prepared.get(tokens[1].text.lower(), "") if len(tokens) > 1 else ""
-        found = self._split(text)
+        found = self.session.split(text)
         return found[0] if len(found) == 1 else Statement(meaning.text, ())
 
     def _text_of(self, tokens: Any) -> str:
@@ -400,7 +322,7 @@ class Guard:
         if found not in (Kind.TEMPORARY, Kind.DDL):
             return found
         touched_now = named(meaning)
-        if touched_now.tag == "DROP DATABASE" and touched_now.objects[0][2].lower() == self.home:
+        if touched_now.tag == "DROP DATABASE" and touched_now.objects[0][2].lower() == self.session.home.lower():
             raise Refused("ledger", "the migration drops the database that it runs in, and the ledger with it")
         objects = {name.lower() for what, _, name in touched_now.objects if what == "table"}
         if found is Kind.DDL:
@@ -438,7 +360,7 @@ class Guard:
 
     def _data(self, cursor: Any, sent: Sent) -> Any:
         """A change of data: committed at once, its journal row in the same transaction."""
-        if table := self.tables.unprovable(sent.meaning, self.database, self.temporary):
+        if table := self.tables.unprovable(sent.meaning, self.session.database, self.temporary):
             return self._alone(cursor, sent, Kind.OPAQUE, why=f"{table} knows no transactions")
         try:
             answer = self._sent(sent)
@@ -450,17 +372,18 @@ class Guard:
             self._failed(sent, error)
             raise
         try:
-            self._journal(self.ask, [*self.pending, sent])
+            rows = self.journal.write(self.ask, [*self.pending, sent])
             self._end("COMMIT")
         except BaseException:
             if self.connection.open:
                 self._end("ROLLBACK")
             raise
-        self._kept()
+        self.journal.keep(rows)
+        self.pending = []
         self.since += 1
         return answer
 
-    def _alone(self, cursor: Any, sent: Sent, found: Kind, again: dict[str, Any] | None = None, why: str = "") -> Any:
+    def _alone(self, cursor: Any, sent: Sent, found: Kind, again: Row | None = None, why: str = "") -> Any:
         """What commits by itself: an intent before it, on the second connection, and what came of it after.
 
         ``again``: the row of an earlier try. ``why``: the reason for which nothing could prove it.
@@ -474,10 +397,8 @@ class Guard:
         if several:
             self.look("START TRANSACTION")
         try:
-            if again is not None:
-                # as it was before it is sent now: another crash has to find the picture of this time
-                self.look(self.ledger["journal_forget"], {"id": again["id"]})
-            row = self._journal(self.look, [*self.pending, sent], picture)[-1]
+            # with the picture of now: another crash has to find that, not the one of the earlier try
+            rows = self.journal.write(self.look, [*self.pending, sent], picture, again)
             if several:
                 self.trace("before", "COMMIT")
                 self.look("COMMIT")
@@ -486,9 +407,9 @@ class Guard:
             if self.side.open:
                 self.look("ROLLBACK")
             raise
-        if again is not None:
-            self.open[self.key].remove(again)
-        self._kept()
+        self.journal.keep(rows, again)
+        self.pending = []
+        row = rows[-1]
         self.flight = Kind.DDL if seen else Kind.OPAQUE
         try:
             answer = self._sent(sent)
@@ -501,21 +422,23 @@ class Guard:
                     self._end("ROLLBACK")
                 if seen and verdict(sent.meaning, picture, self._picture(sent)) == "again":
                     # the server refused it and nothing changed: a mended script may go on with something else
-                    self.look(self.ledger["journal_forget"], {"id": row["id"]})
-                    self.open[self.key].remove(row)
-                    self.had -= 1
+                    self.journal.forget(row)
                     self._failed(sent, error)
                 else:
-                    self._settle(row, "failed", results.text(results.failure(error)))
+                    self.journal.settle(row, "failed", results.text(results.failure(error)))
                     # one that fails may have done a part: DROP of several tables, on MariaDB
                     self._touch(sent.meaning, found)
             raise
         self.flight = None
-        self._settle(row, "done", results.text(sent.result))
+        self.journal.settle(row, "done", results.text(sent.result))
         self.since = 0
-        self.tables.forget()
+        self.tables.forget(named(sent.meaning).tag if seen else "*")
         self._touch(sent.meaning, found)
         return answer
+
+    def _picture(self, sent: Sent) -> dict[str, Any]:
+        """What the catalogue says of what a statement names."""
+        return self.catalogue.picture(named(sent.meaning), sent.meaning, self.session.database)
 
     def _touch(self, meaning: Statement, found: Kind) -> None:
         """For the step's ledger row: what a statement of DDL names."""
@@ -524,7 +447,7 @@ class Guard:
         one = touched(meaning) if found is Kind.DDL else None
         self.tags[one.tag if one else "*"] = None
         for what, db, name in (*one.objects, *one.beside) if one else ():
-            self.objects[what, db or self.database, name] = None
+            self.objects[what, db or self.session.database, name] = None
 
     def _result(self, cursor: Any, sent: Sent) -> dict[str, Any]:
         """The result that a cursor was given, and the values of user variables that the statement set."""
@@ -543,50 +466,7 @@ class Guard:
 
     # -- the journal
 
-    def _fence(self) -> dict[str, Any]:
-        return {"epoch": self.epoch, "backend": self.backend}
-
-    def _journal(self, ask: Callable[..., Any], all_sent: list[Sent], picture: Any = None) -> list[dict[str, Any]]:
-        """Write statements into the transaction that is open there; the fences are looked at with each."""
-        self.written_rows: list[dict[str, Any]] = []
-        self.trace("before", "journal")
-        for at, sent in enumerate(all_sent, 1):
-            row = {
-                "id": self.last + at,
-                "sql_hash": sent.hashes[0],
-                "params_hash": sent.hashes[1],
-                "sql": sent.sql[:SHOWN].encode("utf-8", "replace").decode(),
-                "state": sent.state,
-                "result": None if sent.state == "intent" else results.text(sent.result),
-                "proof": json.dumps(picture) if sent.state == "intent" and picture is not None else None,
-            }
-            own = {"deployment": self.deployment, "revision": self.key[0], "direction": self.key[1]}
-            ask(self.ledger["journal"], {**row, **own, **self._fence(), "ordinal": self.had + at})
-            if self.changed != 1:
-                self.fenced(ask)
-            self.written_rows.append(row)
-        self.trace("after", "journal")
-        return self.written_rows
-
-    def _picture(self, sent: Sent) -> dict[str, Any]:
-        """What the catalogue says of what a statement names."""
-        return self.catalogue.picture(named(sent.meaning), sent.meaning, self.database)
-
-    def _kept(self) -> None:
-        """What :meth:`_journal` wrote is committed."""
-        rows = self.written_rows
-        self.last = rows[-1]["id"]
-        self.had += len(rows)
-        self.open.setdefault(self.key, []).extend(rows)
-        self.pending = []
-
-    def _settle(self, row: dict[str, Any], state: str, result: str | None) -> None:
-        self.trace("before", f"journal {state}")
-        self.look(self.ledger["journal_state"], {"id": row["id"], "state": state, "result": result})
-        self.trace("after", f"journal {state}")
-        row.update(state=state, result=result)
-
-    def _replayed(self, cursor: Any, sent: Sent, found: Kind, row: dict[str, Any]) -> Any:
+    def _replayed(self, cursor: Any, sent: Sent, found: Kind, row: Row) -> Any:
         """Answer a statement from the journal. None: it was not done after all, and was sent again."""
         if (row["sql_hash"], row["params_hash"]) != sent.hashes:
             same = " (the same text with other parameters)" if row["sql_hash"] == sent.hashes[0] else ""
@@ -607,12 +487,12 @@ class Guard:
             return None
         self.replay.popleft()
         kept = json.loads(row["result"])
-        if found is Kind.DDL or found is Kind.OPAQUE:
+        if found in (Kind.DDL, Kind.OPAQUE):
             self._touch(sent.meaning, found)
         self.since = self.since + 1 if found is Kind.DATA else 0 if found is not Kind.READ else self.since
         return self._answer(cursor, kept)
 
-    def _proven(self, cursor: Any, sent: Sent, found: Kind, row: dict[str, Any]) -> bool:
+    def _proven(self, cursor: Any, sent: Sent, found: Kind, row: Row) -> bool:
         """Find out what became of a statement whose result is not known. False: it was sent again."""
         before = json.loads(row["proof"]) if row["proof"] else {"why": "nothing was noted of it"}
         said = "unknown"
@@ -631,11 +511,10 @@ class Guard:
                 f"WHERE id = {row['id']}; if not, DELETE FROM {ledger} WHERE id = {row['id']}; then run again",
             )
         if said == "done":
-            self._settle(row, "done", json.dumps({"count": -1 if "SELECT" in sent.meaning.words else 0}))
+            self.journal.settle(row, "done", json.dumps({"count": -1 if "SELECT" in sent.meaning.words else 0}))
             return True
         if said == "rest":
             sent.send = functools.partial(cursor.execute, rest(sent.meaning))
-        self.had -= 1
         self._alone(cursor, sent, found, again=row)
         self.replay.popleft()
         return False
@@ -679,41 +558,8 @@ class Guard:
         if self.in_transaction:
             # the end of the script's reads: what follows has to see what is there now
             self._end("ROLLBACK")
-        self.reset = self.put_back()
+        self.reset = self.session.put_back()
         self.ended = True
-
-    def _now(self) -> dict[str, Any]:
-        """The session as it is: its settings, default database and role."""
-        columns = ", ".join(f"@@SESSION.{name} AS {name}" for name in self._names)
-        role = "CURRENT_ROLE() AS role"
-        cells = self.ask(f"SELECT DATABASE() AS db, {role}, {columns}")[0]
-        return dict(zip(("database", "role", *self._names), cells, strict=True))
-
-    def _modes(self) -> None:
-        modes = str(self.ask("SELECT @@SESSION.sql_mode")[0][0]).split(",")
-        self.ansi, self.backslash = "ANSI_QUOTES" in modes, "NO_BACKSLASH_ESCAPES" not in modes
-
-    def put_back(self) -> bool:
-        """The session's settings as they were before any script; True where one was not."""
-        if self._limited != "script":
-            self._limit("schema")
-        now = self._now()
-        differs = [name for name in self._names if now[name] != self.settings[name]]
-        if now["role"] != self.settings["role"]:
-            role = self.settings["role"]
-            self.ask(f"SET ROLE {role or 'NONE'}")
-        if now["database"] != self.settings["database"]:
-            with self.passing():
-                self.connection.select_db(self.settings["database"])
-            self.database = str(self.settings["database"])
-        if differs:
-            values = [self.settings[name] for name in differs]
-            self.ask("SET " + ", ".join(f"SESSION {name} = %s" for name in differs), values)
-            self._limited = "schema" if self.mariadb else "data"
-        if self.stamped:
-            self.ask("SET @@SESSION.timestamp = DEFAULT")
-        self._modes()
-        return bool(differs) or any(now[name] != self.settings[name] for name in ("role", "database"))
 
     def record(self, heads: set[str], statements: int) -> None:
         """Put the step's ledger rows into the transaction of its version row, unless a fence does not hold."""
@@ -730,42 +576,22 @@ class Guard:
         said = json.dumps(payload, sort_keys=True, separators=(",", ":"))
         values = {
             **{name: _cell(payload.get(name, False if name == "adopted" else None)) for name in self.ledger["columns"]},
-            **self._fence(),
-            "deployment": self.deployment,
+            **self.journal.fences(),
             "payload": said,
             "heads": versions or [""],
             "touched": self.touched,
             "elapsed": round((time.monotonic() - self.begun) * 1e6),
         }
         self.trace("before", "ledger")
-        if self.had:
+        if self.journal.rows:
             self.ask(self.ledger["journal_close"], {"revision": self.key[0], "direction": self.key[1]})
         for at, text in enumerate(self.ledger["step"]):
             self.ask(text, values)
             if at == 0 and not self.changed:
-                self.fenced(self.ask, versions)
+                self.journal.fenced(self.ask, versions)
         self.seq = self.ask(self.ledger["seq"], {})[0][0]
         self.trace("after", "ledger")
         self.recorded = True
-
-    def fenced(self, ask: Callable[..., Any], versions: list[str] | None = None) -> None:
-        """Find out which fence does not hold, as the same connection sees it, and raise it."""
-        values = {**self._fence(), "versions": json.dumps(versions or []), "heads": versions or [""]}
-        rows = ask(self.ledger["which"], values)
-        held = dict(zip(self.ledger["fences"], rows[0], strict=True)) if rows else {"epoch": 0}
-        if versions is None:
-            held["versions"] = 1
-        for name, message in (
-            ("epoch", "another run has taken the environment over"),
-            (
-                "lock",
-                "the environment's lock is no longer held: the migration released it or the session was exchanged",
-            ),
-            ("versions", "the migration changed Alembic's version table by itself"),
-        ):
-            if not held.get(name):
-                raise Refused(name, message)
-        raise Refused("ledger", "the ledger did not take the step")
 
 
 def _cell(value: Any) -> Any:

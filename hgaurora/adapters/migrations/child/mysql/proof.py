@@ -193,7 +193,7 @@ def _renamed(objects: tuple[Object, ...], before: Picture, now: Picture) -> str:
     have = {name: now.get(f"{kind} {name}") for name in names}
     if kind == "table":
         # the text holds the table's own name and those of its foreign keys: only what is there can be compared
-        was, then, have = ({name: value is not None for name, value in one.items()} for one in (was, then, have))
+        was, then, have = (dict.fromkeys((n for n in one if one[n] is not None), 1) for one in (was, then, have))
     if was == then:
         return "unknown"
     return "done" if have == then else "again" if have == was else "unknown"

@@ -27,42 +27,43 @@ class Tables:
     def __init__(self, ask: Callable[..., list[tuple[Any, ...]]]) -> None:
         self.ask = ask
         self._engines: frozenset[str] | None = None
-        self.forget()
+        self._seen: dict[tuple[str, str], list[str]] = {}
+        self._functions: frozenset[str] | None = None
 
-    def forget(self) -> None:
-        """A statement may have changed tables, triggers or routines."""
-        self._seen: dict[tuple[str, str], str] = {}
-        self._functions: dict[str, frozenset[str]] = {}
+    def forget(self, tag: str) -> None:
+        """A statement, by its :attr:`~.names.Named.tag`, may have changed tables, triggers or routines."""
+        self._seen = {}
+        if not tag.endswith((" TABLE", " INDEX", " VIEW", " TRIGGER", " SEQUENCE")):
+            self._functions = None
 
     def written(self, statement: Statement) -> frozenset[str]:
         """The names of the tables that a change of data may write to, lower case."""
         return frozenset(name.lower() for _, name in _written(statement))
 
-    def functions(self, names: frozenset[str], database: str) -> frozenset[str]:
-        """Those of some names that are stored functions of a database, upper case."""
+    def functions(self, names: frozenset[str]) -> frozenset[str]:
+        """Those of some names that are stored functions of any database, upper case."""
         if not names:
             return frozenset()
-        if database not in self._functions:
+        if self._functions is None:
             rows = self.ask(
                 "SELECT routine_name FROM information_schema.routines"
-                " WHERE routine_schema = %s AND routine_type = 'FUNCTION'",
-                (database,),
+                " WHERE routine_type = 'FUNCTION' AND routine_schema NOT IN ('sys', 'mysql')"
             )
-            self._functions[database] = frozenset(str(row[0]).upper() for row in rows)
-        return names & self._functions[database]
+            self._functions = frozenset(str(row[0]).upper() for row in rows)
+        return names & self._functions
 
     def unprovable(self, statement: Statement, database: str, temporary: set[str]) -> str:
         """The first table without transactions that a change of data may write to, whether by itself, through a view,
         a trigger or a stored function; empty: there is none."""
         todo = [(db or database, name) for db, name in _written(statement) if name.lower() not in temporary]
-        bodies = self._bodies(statement, database)
+        bodies = self._bodies(statement)
         done: set[tuple[str, str]] = set()
         while todo or bodies:
             if bodies:
                 for one in split(bodies.pop()):
                     for inner in _inner(one):
                         todo += [(db or database, name) for db, name in _written(inner)]
-                        bodies += self._bodies(inner, database)
+                        bodies += self._bodies(inner)
                 continue
             place = todo.pop()
             if place in done:
@@ -79,15 +80,15 @@ class Tables:
                 bodies += more
         return ""
 
-    def _bodies(self, statement: Statement, database: str) -> list[str]:
-        found = self.functions(calls(statement), database)
+    def _bodies(self, statement: Statement) -> list[str]:
+        found = self.functions(calls(statement))
         return [
             str(body)
             for name in found
             for (body,) in self.ask(
                 "SELECT routine_definition FROM information_schema.routines"
-                " WHERE routine_schema = %s AND UPPER(routine_name) = %s AND routine_type = 'FUNCTION'",
-                (database, name),
+                " WHERE UPPER(routine_name) = %s AND routine_type = 'FUNCTION'",
+                (name,),
             )
         ]
 
@@ -100,21 +101,21 @@ class Tables:
                 key,
             )
             if not rows:
-                self._seen[key] = [""]  # type: ignore[assignment]
+                self._seen[key] = [""]
             elif rows[0][0] == "VIEW":
                 texts = self.ask(
                     "SELECT view_definition FROM information_schema.views WHERE table_schema = %s AND table_name = %s",
                     key,
                 )
-                self._seen[key] = ["view", *(str(row[0]) for row in texts)]  # type: ignore[assignment]
+                self._seen[key] = ["view", *(str(row[0]) for row in texts)]
             else:
                 texts = self.ask(
                     "SELECT action_statement FROM information_schema.triggers"
                     " WHERE event_object_schema = %s AND event_object_table = %s",
                     key,
                 )
-                self._seen[key] = [str(rows[0][1] or "none"), *(str(row[0]) for row in texts)]  # type: ignore[assignment]
-        return self._seen[key]  # type: ignore[return-value]
+                self._seen[key] = [str(rows[0][1] or "none"), *(str(row[0]) for row in texts)]
+        return self._seen[key]
 
     def _transactional(self) -> frozenset[str]:
         if self._engines is None:
