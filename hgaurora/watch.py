@@ -47,6 +47,8 @@ class Watch:
     seconds: float
     #: patterns of what is recorded and not spoken of
     ignore: Sequence[str] = ()
+    #: a migration stands half done: what differs is taken for its own, and recorded with it when it is done
+    half: bool = False
     _prints: Fingerprints | None = field(default=None, repr=False)
 
     @classmethod
@@ -67,8 +69,8 @@ class Watch:
 
     def drift(self) -> Delta:
         """From what the ledger recorded to what was found; empty where the difference is a migration's whose delta is
-        missing, or where nothing was ever recorded."""
-        if self.recorded is None or self.recorded.pending:
+        missing or that stands half done, or where nothing was ever recorded."""
+        if self.recorded is None or self.recorded.pending or self.half:
             return Delta()
         return self._since(self.recorded).said
 
@@ -90,7 +92,11 @@ class Watch:
                 deployment, epoch, Cause.STEP, changed, hashes, found.all.changes, known.pending[-1], more=more
             )
             return found.said
-        if changed:
+        if self.half:
+            contents = self.database.contents([known.parts[id].full for id in changed if id in known.parts])
+            then = parts(schema_of(known.fingerprints.engine, known.fingerprints.major, contents.values()))
+            self._take({id: then.get(id) for id in changed})
+        elif changed:
             found = self._since(known)
             self._record(deployment, epoch, Cause.DRIFT, changed, _hashes(known.parts, changed), found.all.changes)
         return None

@@ -134,9 +134,8 @@ def _dry_run(context: Context, target: Target, found: Assessment, options: Mappi
     if refused is not None:
         raise refused
     if target.control.exists() and found.state.ledger is not None and found.holder is None:
-        schema.stop_on_drift(
-            context, target, schema.watch(target), accept=bool(options.get("accept_drift")), dry_run=True
-        )
+        watch = schema.watch(target, half=bool(found.state.half))
+        schema.stop_on_drift(context, target, watch, accept=bool(options.get("accept_drift")), dry_run=True)
     return {
         "environment": target.name,
         "state": "planned",
@@ -230,6 +229,7 @@ def _locked(
         again = target.database.state()
         if (again.epoch, set(again.versions or ())) != (plan.base_epoch, set(plan.base_versions)):
             return None
+        watch.half = bool(again.half)
         schema.stop_on_drift(context, target, watch, accept=bool(options.get("accept_drift")))
         return _run(context, target, found, session, watch, started)
 

@@ -56,6 +56,10 @@ def _look(context: Context, target: Target) -> dict[str, Any]:
         return {**found, "lines": [f"{name} has no recorded schema yet: the next deploy records it"]}
     deploy = _recorded_by(target, known.seq)
     found |= {"recorded_by": deploy, "recorded": render.iso(known.at), "read": render.iso(state.read)}
+    if state.half:
+        names = ", ".join(sorted(revision for revision, _ in state.half))
+        lines = [f"{name}: {names} stands half done: not compared", "(the next deploy or revert goes on with it)"]
+        return {**found, "lines": lines}
     if known.pending:
         last = known.pending[-1]
         stem = last.path.rsplit("/", 1)[-1].removesuffix(".py")

@@ -105,7 +105,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
     if plan.empty and _there(state, goal):
         return _already(context, target, state, goal)
     show(context, target, plan, goal)
-    watch = schema.watch(target)
+    watch = schema.watch(target, half=bool(state.half))
     schema.say_drift(context, target, watch)
     if options.get("dry_run"):
         walk(plan, Preview(), Silent(), context.clock)

@@ -19,9 +19,11 @@ from .context import Context, Target
 SHOWN = 10
 
 
-def watch(target: Target) -> Watch:
-    """Capture the live schema, and read what the ledger recorded."""
-    return Watch.begin(target.database, target.settings.ignore)
+def watch(target: Target, *, half: bool = False) -> Watch:
+    """Capture the live schema, and read what the ledger recorded. ``half``: a migration stands half done."""
+    found = Watch.begin(target.database, target.settings.ignore)
+    found.half = half
+    return found
 
 
 def brief(found: Delta, *, default: str = "public") -> str:
