@@ -322,7 +322,7 @@ class Ground:
 
 
 #: nothing is there afterwards that was not before
-READS = re.compile(r"\s*(SELECT|SHOW|DESCRIBE|SET|START TRANSACTION|BEGIN|ROLLBACK)\b", re.I)
+READS = re.compile(r"[\s(]*(SELECT|SHOW|DESCRIBE|SET|START TRANSACTION|BEGIN|ROLLBACK)\b", re.I)
 #: the journal's rows are written by the child alone
 _JOURNAL = re.compile(r"INSERT INTO \S*hgaurora_statement")
 #: statements that can be made to wait for somebody who has locked what they name

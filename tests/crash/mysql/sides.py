@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -142,8 +143,16 @@ class Ours:
         shutil.copytree(self._folder / "kept", self._state)
 
     def more(self, connection: pymysql.Connection[Any]) -> dict[str, Any]:
-        """The ledger: verified by its own rules; deployments, steps, where the environment is; nothing left open."""
-        return _ledger(self._ledger)
+        """The ledger: verified by its own rules; deployments, steps, where the environment is; nothing left open; what
+        each migration changed, and the schema as recorded."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT payload FROM hgaurora_event WHERE kind = 'delta' ORDER BY seq")
+            deltas = [json.loads(payload) for (payload,) in cursor.fetchall()]
+            cursor.execute("SELECT id, `full` FROM hgaurora_part ORDER BY id")
+            recorded = [list(row) for row in cursor.fetchall()]
+        kept = ("cause", "revision", "direction", "changes", "fingerprint")
+        said = [{key: delta[key] for key in kept} for delta in deltas]
+        return {**_ledger(self._ledger), "deltas": said, "recorded": recorded}
 
 
 def _ledger(url: str) -> dict[str, Any]:
