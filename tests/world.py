@@ -197,15 +197,16 @@ def bare(url: str) -> str:
 
 
 @contextmanager
-def server_for_command() -> Iterator[tuple[str, Path]]:
+def server_for_command(engine: str = "postgresql") -> Iterator[tuple[str, Path]]:
     """For a command of its own: the URL of the engine the suite would take, and a folder; both gone afterwards."""
+    choose = engines.choose_mysql if engine == "mysql" else engines.choose
     with tempfile.TemporaryDirectory(prefix="hgaurora-") as folder:
         os.environ[engines.RUN] = folder
         os.environ["PGPASSFILE"] = f"{folder}/pgpass"
         Path(os.environ["PGPASSFILE"]).touch(mode=0o600)
         run = engines.Run(Path(folder), engines.RealDocker())
         try:
-            yield run.url(engines.choose(os.environ, engines.RealDocker())), Path(folder)
+            yield run.url(choose(os.environ, engines.RealDocker())), Path(folder)
         finally:
             run.stop()
 
@@ -229,7 +230,9 @@ _NOISE = re.compile(r"^(--.*|SET .*|SELECT pg_catalog\.set_config.*|\\(un)?restr
 def dump(url: str) -> str:
     """The schema as ``pg_dump -s`` (or ``SHOW CREATE``) has it, without the ledger, the version table and noise."""
     if url.startswith("mysql"):
-        tables = [name for (name,) in query(url, "SHOW TABLES") if not name.startswith(("hgaurora_", "alembic_version"))]
+        tables = [
+            name for (name,) in query(url, "SHOW TABLES") if not name.startswith(("hgaurora_", "alembic_version"))
+        ]
         return "\n".join(query(url, f"SHOW CREATE TABLE `{name}`")[0][1] for name in sorted(tables))
     with psycopg.connect(url) as connection:
         major = connection.info.server_version // 10000

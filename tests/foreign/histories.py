@@ -29,10 +29,13 @@ class Foreign:
     #: packages for an interpreter of their own; empty: the tests' own
     python: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    #: postgresql or mysql
+    engine: str = "postgresql"
+    #: whether its scripts have downgrades
+    down: bool = True
 
 
-#: octavia 19.0.0, the first choice, does not run on PostgreSQL: bare Alembic stops after its first revisions at
-#: a constraint that only MySQL calls PRIMARY. CKAN's is PostgreSQL only, and its scripts import ckan itself.
+#: PostgreSQL only; its scripts import ckan itself
 CKAN = Foreign(
     name="ckan",
     requirement="ckan==2.12.0",
@@ -48,6 +51,18 @@ PREFECT = Foreign(
     version_location="versions/postgresql",
     project='version-locations = ["versions/postgresql"]\nimports = ["prefect", "prefect.server.utilities.database"]',
     python=("prefect==3.8.8", "alembic", "psycopg[binary]"),
+)
+
+#: MySQL only: on PostgreSQL bare Alembic stops at a constraint that only MySQL calls PRIMARY
+OCTAVIA = Foreign(
+    name="octavia",
+    requirement="octavia==19.0.0",
+    engine="mysql",
+    migrations="octavia/db/migration/alembic_migrations",
+    code=("octavia/__init__.py", "octavia/common/__init__.py", "octavia/common/constants.py"),
+    project='paths = ["."]',
+    python=("octavia-lib==3.12.0", "oslo.log==8.3.2", "alembic", "sqlalchemy", "pymysql"),
+    down=False,
 )
 
 

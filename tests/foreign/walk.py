@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same walk by hgaurora and by bare Alembic on a twin; the schemas are compared after every step.
 
-``python -m tests.foreign.walk prefect`` (or ckan) walks one history and prints what it found.
+``python -m tests.foreign.walk prefect`` (or ckan, octavia) walks one history and prints what it found.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
@@ -60,12 +61,13 @@ class Bare:
 def _bare(foreign: Foreign, source: Path, url: str) -> Iterator[Bare]:
     python = histories.interpreter(foreign) or sys.executable
     place = str(source / foreign.migrations / foreign.version_location)
-    path = "" if foreign.python else str(source)
+    path = str(source) if foreign.code else ""
+    address = url.replace("postgresql:", "postgresql+psycopg:").replace("mysql:", "mysql+pymysql:")
     with subprocess.Popen(
         [
             python,
             str(Path(__file__).with_name("bare.py")),
-            url.replace("postgresql:", "postgresql+psycopg:"),
+            address,
             place,
             path,
         ],
@@ -94,8 +96,12 @@ def _committed(foreign: Foreign, source: Path, repo: Repo, url: str, ordered: di
     ]
 
 
-def walk(foreign: Foreign, url: str, twin: str, folder: Path, *, every: int = 1) -> Found:
-    """Up one changeset at a time, down one deploy at a time, then straight to tip."""
+def walk(foreign: Foreign, url: str, twin: str, folder: Path, *, every: int = 1, stride: int = 1) -> Found:
+    """Up some changesets at a time, down one deploy at a time, then straight to tip.
+
+    :param every: after how many deploys the schemas are compared.
+    :param stride: changesets of one deploy.
+    """
     source = histories.unpacked(foreign)
     repo = Repo(folder / foreign.name)
     found = Found()
@@ -103,19 +109,22 @@ def walk(foreign: Foreign, url: str, twin: str, folder: Path, *, every: int = 1)
     try:
         with _bare(foreign, source, twin) as bare:
             nodes = _committed(foreign, source, repo, url, bare.files)
-            for revision, node in zip(bare.order, nodes, strict=True):
+            stops = sorted({*range(stride - 1, len(nodes), stride), len(nodes) - 1})
+            for count, at in enumerate(stops, 1):
+                revision, node = bare.order[at], nodes[at]
                 if not _both(found, revision, bare.do(f"up {revision}"), repo, history, "deploy", rev=node):
                     break
-                found.ups += 1
-                _equal(url, twin, revision, compare=found.ups % every == 0)
-            for revision in reversed(bare.order[: found.ups]):
-                index = bare.order.index(revision)
-                below = bare.order[index - 1] if index else "base"
+                found.ups = at + 1
+                _equal(url, twin, revision, compare=count % every == 0)
+            below_of = {bare.order[b]: bare.order[a] for a, b in itertools.pairwise(stops)}
+            for at in reversed([at for at in stops if at < found.ups] if foreign.down else []):
+                revision = bare.order[at]
+                below = below_of.get(revision, "base")
                 if not _both(found, revision, bare.do(f"down {below}"), repo, history, "revert"):
                     break
                 found.downs += 1
                 _equal(url, twin, revision, compare=found.downs % every == 0)
-            if found.ups == len(bare.order):
+            if found.ups == len(bare.order) and foreign.down:
                 assert bare.do("tip") == "ok"
                 call(repo, "deploy", env="dev", rev=nodes[-1], history=history)
                 _equal(url, twin, "tip", compare=True)
@@ -148,12 +157,9 @@ def _equal(url: str, twin: str, where: str, *, compare: bool) -> None:
 
 def main() -> int:
     """One history, by name."""
-    foreign = {"ckan": histories.CKAN, "prefect": histories.PREFECT}[sys.argv[1]]
-    with (
-        server_for_command() as (server, folder),
-        engines.fresh_database(server) as url,
-        engines.fresh_database(server) as twin,
-    ):
+    foreign = {"ckan": histories.CKAN, "octavia": histories.OCTAVIA, "prefect": histories.PREFECT}[sys.argv[1]]
+    fresh = engines.fresh_my_database if foreign.engine == "mysql" else engines.fresh_database
+    with server_for_command(foreign.engine) as (server, folder), fresh(server) as url, fresh(server) as twin:
         found = walk(foreign, url, twin, folder)
     print(f"{foreign.requirement}: {found.ups} up, {found.downs} down, equal after every step")
     for revision, bare, ours in found.stops:
