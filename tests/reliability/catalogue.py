@@ -13,6 +13,7 @@ _HERE = "tests/reliability/test_{}.py::"
 _CONNECTION, _STATEMENTS, _TOGETHER = (_HERE.format(name) for name in ("connection", "statements", "concurrency"))
 _HOSTILE = "tests/adapters/test_child_hostile.py::"
 _MYSQL = "tests/crash/mysql/"
+_MYCHILD = "tests/adapters/test_child_mysql"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,24 @@ ROWS: dict[str, Row] = {
         ),
         (f"{_CONNECTION}test_b1_b2_control_the_ledger_s_row_apart",),
     ),
-    "B3": Row("half-applied DDL on MySQL", why="kills at each statement: tests/crash/mysql, with its own controls"),
-    "B4": Row("a data change before an implicit commit", why="kills at each statement: tests/crash/mysql"),
+    "B3": Row(
+        "half-applied DDL on MySQL",
+        (
+            f"{_MYSQL}test_sample.py::test_a_killed_run_ends_as_an_undisturbed_one",
+            f"{_MYSQL}test_sample.py::test_what_nobody_can_prove_is_asked_and_what_is_asked_is_so",
+            f"{_MYCHILD}_journal.py::test_killed_anywhere_it_goes_on",
+        ),
+        (f"{_MYSQL}test_controls.py::test_a_protection_taken_out_is_noticed",),
+    ),
+    "B4": Row(
+        "a data change before an implicit commit",
+        (f"{_MYSQL}test_sample.py::test_a_killed_run_ends_as_an_undisturbed_one",),
+        (
+            f"{_MYSQL}test_controls.py::test_a_protection_taken_out_is_noticed",
+            f"{_MYSQL}test_peer.py::test_what_is_applied_twice_is_seen",
+        ),
+        "the second control is bare Alembic on the same cells",
+    ),
     "B5": Row(
         "a dead client's statement still runs",
         (f"{_CONNECTION}test_b5_a_dead_client_s_statement_is_awaited",),
@@ -62,6 +79,7 @@ ROWS: dict[str, Row] = {
         (
             "tests/flows/test_blocking.py::test_nobody_waits_long_and_the_deploy_comes_through",
             "tests/adapters/test_mysql_blocking.py::test_a_metadata_lock",
+            f"{_MYCHILD}.py::test_a_wait_for_a_lock_is_bounded_and_can_be_tried_again",
         ),
         ("tests/flows/test_blocking.py::test_without_a_lock_timeout_readers_wait",),
     ),
@@ -80,7 +98,11 @@ ROWS: dict[str, Row] = {
     ),
     "B11": Row(
         "a migration commits or rolls back by itself",
-        (f"{_HOSTILE}test_refused_and_undone", f"{_HOSTILE}test_transaction_control_in_text"),
+        (
+            f"{_HOSTILE}test_refused_and_undone",
+            f"{_HOSTILE}test_transaction_control_in_text",
+            f"{_MYCHILD}_hostile.py::test_refused_and_said",
+        ),
         (f"{_STATEMENTS}test_b11_b12_control_without_the_fences",),
     ),
     "B12": Row(
@@ -88,6 +110,8 @@ ROWS: dict[str, Row] = {
         (
             f"{_HOSTILE}test_refused_and_undone",
             f"{_HOSTILE}test_session_settings_are_put_back",
+            f"{_MYCHILD}_hostile.py::test_refused_and_said",
+            f"{_MYCHILD}_hostile.py::test_session_settings_are_put_back",
             "tests/adapters/test_child_timeouts.py::test_limits_are_in_force_again_in_the_next_try_and_the_next_step",
         ),
         (f"{_STATEMENTS}test_b11_b12_control_without_the_fences",),
@@ -99,6 +123,8 @@ ROWS: dict[str, Row] = {
             f"{_HOSTILE}test_what_a_script_leaves_running_is_killed",
             f"{_HOSTILE}test_a_script_that_never_returns_is_stopped",
             f"{_HOSTILE}test_output_is_capped",
+            f"{_MYCHILD}_hostile.py::test_a_death_is_not_taken_for_success",
+            f"{_MYCHILD}_hostile.py::test_a_script_that_never_returns_is_stopped",
         ),
         (f"{_STATEMENTS}test_b13_control_no_last_word_wanted",),
     ),
@@ -106,6 +132,7 @@ ROWS: dict[str, Row] = {
         "a runaway statement",
         (
             f"{_STATEMENTS}test_b14_a_runaway_statement",
+            f"{_MYCHILD}_hostile.py::test_a_statement_that_takes_too_long_ends",
             "tests/adapters/test_child_timeouts.py::test_a_backfill_may_take_longer_than_ddl",
         ),
         (f"{_STATEMENTS}test_b14_control_no_limit",),
@@ -133,6 +160,7 @@ ROWS: dict[str, Row] = {
         (
             f"{_CONNECTION}test_b18_a_server_that_takes_no_writes",
             "tests/adapters/test_ledger.py::test_a_server_that_takes_no_writes",
+            "tests/adapters/test_mysql_connection.py::test_nothing_begins_on_a_reader",
         ),
         (f"{_CONNECTION}test_b18_a_server_that_takes_no_writes",),
         "the control is in the same test: where it takes writes a snapshot is made",
