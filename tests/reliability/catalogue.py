@@ -146,7 +146,7 @@ ROWS: dict[str, Row] = {
     ),
     "B16": Row(
         "no room for one more connection",
-        (f"{_CONNECTION}test_b16_no_room_for_one_more_session",),
+        (f"{_CONNECTION}test_b16_no_room_for_one_more_session", f"{_CONNECTION}test_b16_no_room_on_mysql"),
         (f"{_CONNECTION}test_b16_control_not_asked_again",),
     ),
     "B17": Row(

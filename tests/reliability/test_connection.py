@@ -19,16 +19,19 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
+import pymysql
 import pytest
 
+from hgaurora.adapters.database.mysql.connection import from_url as from_mysql_url
+from hgaurora.adapters.database.mysql.database import MysqlDatabase
 from hgaurora.adapters.database.postgresql import connection
 from hgaurora.adapters.migrations.process import ChildSession
 from hgaurora.core.errors import ConfigError, HgAuroraError, Interrupted, StateError
 from hgaurora.core.model import Script
 from tests import weak
 from tests.adapters.migrating import Bench, bench, chain, migrate
-from tests.engines import fresh_database, with_user
-from tests.flows.test_blocking import until
+from tests.engines import fresh_database, my_connection, with_user
+from tests.flows.test_blocking import rows, until
 from tests.world import Repo, call, command, migration, query, settings
 
 from .faults import Fault, FaultProxy
@@ -293,6 +296,29 @@ def test_b16_control_not_asked_again(
             assert "too many connections" in app_error(repo).message
     finally:
         drop_user(pg_server, pg_database, role)
+
+
+def test_b16_no_room_on_mysql(my_server: str, my_database: str) -> None:
+    """A user with room for one session; asked again until it is free. The control is one that is not asked again."""
+    role = f"crowded_{os.getpid()}"
+    rows(my_server, f"CREATE USER {role} IDENTIFIED BY 'x' WITH MAX_USER_CONNECTIONS 1")
+    try:
+        rows(my_server, f"GRANT ALL ON `{my_database.rpartition('/')[2]}`.* TO {role}")
+        url = with_user(my_database, role, "x")
+        asked: list[object] = []
+        with my_connection(url):
+            database = MysqlDatabase(from_mysql_url(url), environment="dev")
+            thread = threading.Thread(target=lambda: asked.append(database.facts()["product"]))
+            thread.start()
+            thread.join(1.0)
+            assert thread.is_alive()
+        thread.join(30)
+        database.close()
+        assert asked
+        with my_connection(url), pytest.raises(pymysql.err.OperationalError, match="max_user_connections"):
+            my_connection(url)
+    finally:
+        rows(my_server, f"DROP USER {role}")
 
 
 def test_b18_a_server_that_takes_no_writes(tmp_path: Path, pg_server: str, pg_database: str) -> None:

@@ -11,12 +11,15 @@ from __future__ import annotations
 import contextlib
 import getpass
 import ipaddress
+import itertools
 import os
+import random
 import re
 import socket
 import ssl
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -51,6 +54,9 @@ IDENTITY = frozenset({1044, 1045, 1130, 1131, 1132, 1133, 1251, 1275, 1524, 1698
 RIGHTS = frozenset({1095, 1142, 1143, 1227, 1370})
 READ_ONLY = frozenset({1290, 1792, 1836, 1874})
 TRY_AGAIN = frozenset({1205, 1213})
+#: no room for one more session, of the server's or of this user's; asked again for so many seconds
+FULL = frozenset({1040, 1203, 1226})
+PATIENCE = 15.0
 LOST = frozenset({1053, 1077, 1152, 1317, 1927, 2006, 2013, 2055, 3169, 4031})
 
 
@@ -214,7 +220,11 @@ def opened(
             defer_connect=True,
             client_flag=CLIENT.MULTI_STATEMENTS,
         )
-        made.connect(dialled(wanted["host"], wanted["port"], wanted["unix_socket"], wanted["connect_timeout"]))
+        _patiently(
+            lambda: made.connect(
+                dialled(wanted["host"], wanted["port"], wanted["unix_socket"], wanted["connect_timeout"])
+            )
+        )
         with made.cursor() as cursor:
             version = made.get_server_info()
             limits = session(version, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
@@ -222,6 +232,23 @@ def opened(
             cursor.execute(f"{settings_text(limits)}; SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             cursor.nextset()
     return made
+
+
+def _patiently(connect: Callable[[], None]) -> None:
+    """Connect, asked for again while the server has no room for one more session; see PostgreSQL's."""
+    import pymysql
+
+    deadline = time.monotonic() + PATIENCE
+    for attempt in itertools.count():
+        try:
+            connect()
+        except pymysql.OperationalError as error:
+            wait = min(0.1 * 2**attempt, 2.0) * random.uniform(0.5, 1.0)
+            if numbered(error)[0] not in FULL or time.monotonic() + wait > deadline:
+                raise
+            time.sleep(wait)  # between two tries: nothing tells when a session ends
+        else:
+            return
 
 
 def dialled(host: str, port: int, path: str | None, timeout: float) -> socket.socket:

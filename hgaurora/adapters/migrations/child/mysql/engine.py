@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +19,9 @@ from sqlalchemy.engine import URL
 
 from .guard import LIMIT, TRY_AGAIN, Guard, GuardedConnection, GuardedCursor
 from .sql import Kind
+
+#: no room for one more session (MySQL Server Error Reference)
+FULL = frozenset({1040, 1203, 1226})
 
 _PLACE = {"host": "host", "port": "port", "unix_socket": "unix_socket", "user": "user", "database": "database"}
 
@@ -33,6 +38,8 @@ class Engine:
         self.job = job
         self.password = password
         self.trace = trace
+        #: seconds between tries of the first connection
+        self.waits: tuple[float, ...] = (0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0, 2.0)
         self._guard: Guard | None = None
 
     def url(self) -> URL:
@@ -63,6 +70,18 @@ class Engine:
         connection = self.opened(GuardedConnection, {name: cparams[name] for name in about if name in cparams})
         return connection
 
+    def patiently(self, connect: Callable[[], None]) -> None:
+        """The first connection is asked for again while the server is full; nothing was begun. Later ones are not."""
+        waits, self.waits = self.waits, ()
+        for wait in waits:
+            try:
+                return connect()
+            except pymysql.err.OperationalError as error:
+                if error.args[0] not in FULL:
+                    raise
+                time.sleep(wait * random.uniform(0.5, 1.0))  # nothing tells when a session ends
+        return connect()
+
     def opened(self, kind: type[Any], options: dict[str, Any]) -> Any:
         """A connection with the session's settings made, not in autocommit."""
         ours = dict(self.job["parameters"])
@@ -78,7 +97,7 @@ class Engine:
             defer_connect=True,
         )
         try:
-            connection.connect(None if ours["unix_socket"] else self.dialled())
+            self.patiently(lambda: connection.connect(None if ours["unix_socket"] else self.dialled()))
         except RuntimeError as error:
             # PyMySQL, where caching_sha2_password would send the password over a plain connection
             raise pymysql.err.OperationalError(
