@@ -148,7 +148,8 @@ class QuickLook:
         cursor.execute(text.encode())
         found = []
         while True:
-            found.append(cursor.fetchall() if cursor.description else [])
+            result = cursor.pgresult
+            found.append(cursor.fetchall() if result is not None and result.nfields else [])
             if not cursor.nextset():
                 return found
 
