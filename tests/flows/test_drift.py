@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from hgaurora.core.errors import DriftError
+from hgaurora.core.errors import DriftError, MigrationFailed
 from tests.world import Repo, call, command, migration, query, settings, sql, versions
 
 ONE = migration("0001", None, sql("CREATE TABLE orders (id int)"), sql("DROP TABLE orders"))
@@ -75,6 +75,33 @@ def test_a_deploy_onto_drift_stops_and_says_so(shop: Repo, nodes: list[str], pg_
     assert versions(pg_database) == {"0002"}
     assert _deltas(pg_database)[-2:] == [("drift", None), ("step", "0002")]
     assert call(shop, "drift", env="dev", json=True).json()[0]["drift"] is False
+
+
+def test_what_a_half_done_migration_changed_is_no_drift(shop: Repo, pg_database: str) -> None:
+    """Its own statements stand before an autocommit block, and on MySQL always."""
+    block = (
+        "op.add_column('orders', sa.Column('net', sa.Integer))\n"
+        "with op.get_context().autocommit_block():\n"
+        "    op.create_index('orders_net', 'orders', ['net'], postgresql_concurrently=True)\n"
+    )
+    broken, mended = (
+        migration("0002", "0001", block + sql(f"INSERT INTO {table} VALUES (1)")) for table in ("o", "orders")
+    )
+    shop.commit({_v("0001_orders"): ONE, _v("0002_net"): broken}, "broken")
+    with pytest.raises(MigrationFailed):
+        call(shop, "deploy", env="dev")
+    assert call(shop, "drift", env="dev").out == [
+        "dev: 0002 stands half done: not compared",
+        "(the next deploy or revert goes on with it)",
+    ]
+    shop.commit({_v("0002_net"): mended}, "mended")
+    call(shop, "deploy", env="dev")
+    assert _deltas(pg_database) == [("adopted", None), ("step", "0001"), ("step", "0002")]
+    ((changes,),) = query(
+        pg_database,
+        "SELECT payload::json -> 'changes' FROM hgaurora.event WHERE kind = 'delta' ORDER BY seq DESC LIMIT 1",
+    )
+    assert [(one["action"], one["kind"]) for one in changes] == [("added", "column"), ("added", "index")]
 
 
 def test_a_message_shows_ten_changes_and_counts_the_rest(shop: Repo, nodes: list[str], pg_database: str) -> None:
