@@ -167,8 +167,12 @@ ROWS: dict[str, Row] = {
     ),
     "B19": Row(
         "a pooler in between",
-        (f"{_CONNECTION}test_b19_a_pooler_in_between",),
-        (f"{_CONNECTION}test_b19_control_the_lock_is_nobody_s",),
+        (f"{_CONNECTION}test_b19_a_pooler_in_between", f"{_CONNECTION}test_b19_a_real_pooler_in_between"),
+        (
+            f"{_CONNECTION}test_b19_control_a_proxy_that_is_no_pooler",
+            f"{_CONNECTION}test_b19_control_the_lock_is_nobody_s",
+        ),
+        "the second of each are with PgBouncer, and run where it is installed (apt-get install pgbouncer)",
     ),
     "B20": Row(
         "a replica lags behind",

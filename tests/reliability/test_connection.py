@@ -337,6 +337,9 @@ def test_b18_a_server_that_takes_no_writes(tmp_path: Path, pg_server: str, pg_da
     assert len(list(tmp_path.rglob("snapshot.json"))) == 1
 
 
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+
+
 @contextmanager
 def pgbouncer(url: str, mode: str) -> Iterator[str]:
     """PgBouncer before a server; the URL by way of it. It does not run as root, so others may read its folder."""
@@ -359,10 +362,9 @@ def _pgbouncer(folder: Path, url: str, mode: str) -> Iterator[str]:
         f"unix_socket_dir =\nlogfile = {folder}/log\npidfile = {folder}/pid\n"
         "ignore_startup_parameters = extra_float_digits\n"
     )
-    program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
-    assert Path(program).exists(), "PgBouncer is needed: apt-get install -y pgbouncer"
+    assert PGBOUNCER is not None
     user = ["-u", "nobody"] if os.geteuid() == 0 else []
-    with subprocess.Popen([program, "-q", *user, str(folder / "pgbouncer.ini")]) as process:
+    with subprocess.Popen([PGBOUNCER, "-q", *user, str(folder / "pgbouncer.ini")]) as process:
         try:
             until(lambda: process.poll() is not None or _answers(port), "PgBouncer")
             assert process.poll() is None, (folder / "log").read_text()
@@ -377,19 +379,50 @@ def _answers(port: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("mode", ["transaction", "session"])
-def test_b19_a_pooler_in_between(tmp_path: Path, pg_database: str, mode: str) -> None:
+#: modes of a real PgBouncer, where it is installed; the stand-in below needs nothing
+MODES = ["transaction", "session"] if PGBOUNCER else []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_b19_a_real_pooler_in_between(tmp_path: Path, pg_database: str, mode: str) -> None:
     with pgbouncer(pg_database, mode) as pooled:
-        repo = shop(tmp_path / "shop", pooled)
-        error = app_error(repo)
+        refused_as_pooler(tmp_path, pooled, pg_database)
+
+
+def refused_as_pooler(folder: Path, pooled: str, direct: str) -> None:
+    """While it is planned; nothing was made."""
+    error = app_error(shop(folder / "shop", pooled))
     assert isinstance(error, ConfigError)
     assert "is a pooler" in error.message
-    assert query(pg_database, "SELECT to_regclass('made'), to_regnamespace('hgaurora')") == [(None, None)]
+    assert query(direct, "SELECT to_regclass('made'), to_regnamespace('hgaurora')") == [(None, None)]
 
 
-def test_b19_control_the_lock_is_nobody_s(pg_database: str) -> None:
+def by_way_of(proxy: FaultProxy, url: str) -> str:
+    """The URL through a proxy."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"))
+
+
+def test_b19_a_pooler_in_between(tmp_path: Path, pg_database: str, dev: Bench) -> None:
+    """A stand-in: as every pooler does, it tells a process number of its own (BackendKeyData, manual 55.7)."""
+    with FaultProxy(*server(dev)) as proxy:
+        proxy.on_server = lambda data: re.sub(
+            rb"(?s)(K\0\0\0\x0c).{4}", lambda m: m[1] + bytes(3) + b"7", data, count=1
+        )
+        refused_as_pooler(tmp_path, by_way_of(proxy, pg_database), pg_database)
+
+
+def test_b19_control_a_proxy_that_is_no_pooler(tmp_path: Path, pg_database: str, dev: Bench) -> None:
+    """The same path with the server's own number is taken."""
+    with FaultProxy(*server(dev)) as proxy:
+        call(shop(tmp_path / "shop", by_way_of(proxy, pg_database)), "deploy", env="dev")
+    assert query(pg_database, "SELECT to_regclass('made') IS NOT NULL") == [(True,)]
+
+
+@pytest.mark.parametrize("mode", MODES[:1])
+def test_b19_control_the_lock_is_nobody_s(pg_database: str, mode: str) -> None:
     """What is refused: through the pooler two sessions both believe to hold one advisory lock."""
-    with pgbouncer(pg_database, "transaction") as pooled:
+    with pgbouncer(pg_database, mode) as pooled:
         options = {"autocommit": True, "prepare_threshold": None}
         with psycopg.connect(pooled, **options) as one, psycopg.connect(pooled, **options) as two:  # type: ignore[arg-type]
             held = [each.execute("SELECT pg_try_advisory_lock(7)").fetchone() for each in (one, two)]
@@ -405,9 +438,7 @@ def test_b21_an_old_server(tmp_path: Path, pg_database: str, dev: Bench) -> None
 
     with FaultProxy(host, port) as proxy:
         proxy.on_server = older
-        parts = urlsplit(pg_database)
-        netloc = f"{parts.netloc.rpartition('@')[0]}@127.0.0.1:{proxy.port}"
-        repo = shop(tmp_path / "shop", urlunsplit(parts._replace(netloc=netloc)))
+        repo = shop(tmp_path / "shop", by_way_of(proxy, pg_database))
         error = app_error(repo, dry_run=True)
     assert isinstance(error, ConfigError)
     assert "is PostgreSQL 13." in error.message
