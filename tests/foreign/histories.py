@@ -33,6 +33,8 @@ class Foreign:
     engine: str = "postgresql"
     #: whether its scripts have downgrades
     down: bool = True
+    #: of a database that something else made first: Python that makes it, with ``engine``; it is adopted half-way
+    made_by: str = ""
 
 
 #: PostgreSQL only; its scripts import ckan itself
@@ -63,6 +65,27 @@ OCTAVIA = Foreign(
     project='paths = ["."]',
     python=("octavia-lib==3.12.0", "oslo.log==8.3.2", "alembic", "sqlalchemy", "pymysql"),
     down=False,
+)
+
+#: of 285; 41b28cae31ce wants a row that zenml itself writes at its start, so an empty database stops there
+ZENML = Foreign(
+    name="zenml",
+    requirement="zenml==0.98.0",
+    engine="mysql",
+    migrations="zenml/zen_stores/migrations",
+    python=("zenml[local]==0.98.0",),
+)
+
+#: with its own env.py, on a database that its initial models made, as mlflow itself does
+MLFLOW = Foreign(
+    name="mlflow",
+    requirement="mlflow==3.17.2",
+    engine="mysql",
+    migrations="mlflow/store/db_migrations",
+    code=("mlflow/store/db_migrations/env.py",),
+    project='env = "project"\nalembic-options = { "sqlalchemy.url" = "{url}" }',
+    python=("mlflow-skinny==3.17.2", "mlflow==3.17.2", "alembic", "pymysql"),
+    made_by="from mlflow.store.tracking.dbmodels.initial_models import Base; Base.metadata.create_all(engine)",
 )
 
 

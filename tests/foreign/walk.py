@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The same walk by hgaurora and by bare Alembic on a twin; the schemas are compared after every step.
 
-``python -m tests.foreign.walk prefect`` (or ckan, octavia) walks one history and prints what it found.
+``python -m tests.foreign.walk prefect`` (or ckan, mlflow, octavia, zenml) walks one history and prints what it found.
 """
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +24,8 @@ from tests import engines
 from tests.foreign import histories
 from tests.foreign.histories import Foreign
 from tests.world import Repo, call, dump, server_for_command, settings, versions
+
+_KEY = re.compile(r"  (UNIQUE )?KEY ")
 
 
 @dataclass
@@ -61,7 +65,7 @@ class Bare:
 def _bare(foreign: Foreign, source: Path, url: str) -> Iterator[Bare]:
     python = histories.interpreter(foreign) or sys.executable
     place = str(source / foreign.migrations / foreign.version_location)
-    path = str(source) if foreign.code else ""
+    path = str(source) if foreign.code and not foreign.made_by else ""
     address = url.replace("postgresql:", "postgresql+psycopg:").replace("mysql:", "mysql+pymysql:")
     with subprocess.Popen(
         [
@@ -134,6 +138,36 @@ def walk(foreign: Foreign, url: str, twin: str, folder: Path, *, every: int = 1,
         repo.close()
 
 
+def adopted(foreign: Foreign, url: str, twin: str, folder: Path, *, stride: int = 8) -> Found:
+    """A database that something else made, brought half-way by bare Alembic, is adopted and deployed to tip."""
+    source = histories.unpacked(foreign)
+    python = histories.interpreter(foreign)
+    assert python is not None
+    repo, found = Repo(folder / foreign.name), Found()
+    history = HglibHistory(repo.root)
+    make = f"import sys\nfrom sqlalchemy import create_engine\nengine = create_engine(sys.argv[1])\n{foreign.made_by}"
+    for one in (url, twin):
+        address = one.replace("mysql:", "mysql+pymysql:")
+        subprocess.run([python, "-c", make, address], check=True, stderr=subprocess.DEVNULL)
+    try:
+        with _bare(foreign, source, url) as first, _bare(foreign, source, twin) as bare:
+            half = len(bare.order) // 2
+            nodes = _committed(foreign, source, repo, url, bare.files)
+            assert [one.do(f"up {bare.order[half]}") for one in (first, bare)] == ["ok", "ok"]
+            call(repo, "adopt", env="dev", rev=nodes[half], history=history)
+            _equal(url, twin, "adoption", compare=True)
+            for at in sorted({*range(half + stride, len(nodes), stride), len(nodes) - 1}):
+                revision = bare.order[at]
+                if not _both(found, revision, bare.do(f"up {revision}"), repo, history, "deploy", rev=nodes[at]):
+                    break
+                found.ups = at - half
+                _equal(url, twin, revision, compare=True)
+        return found
+    finally:
+        history.close()
+        repo.close()
+
+
 def _both(
     found: Found, revision: str, said: str, repo: Repo, history: HglibHistory, command: str, **options: str
 ) -> bool:
@@ -152,15 +186,29 @@ def _both(
 def _equal(url: str, twin: str, where: str, *, compare: bool) -> None:
     assert versions(url) == versions(twin), where
     if compare:
-        assert dump(url) == dump(twin), f"after {where} the schemas differ"
+        one, other = _lines(dump(url)), _lines(dump(twin))
+        differ = "\n".join(difflib.unified_diff(other, one, "bare Alembic", "hgaurora", n=1, lineterm=""))
+        assert not differ, f"after {where} the schemas differ:\n{differ}"
+
+
+def _lines(text: str) -> list[str]:
+    """A dump's lines; MySQL shows a table's indexes in the order they were made in, which a script may leave open."""
+    lines: list[str] = []
+    for is_key, run in itertools.groupby(
+        (line.rstrip(",") for line in text.splitlines()), key=lambda line: _KEY.match(line) is not None
+    ):
+        kept = list(run)
+        lines += sorted(kept) if is_key else kept
+    return lines
 
 
 def main() -> int:
     """One history, by name."""
-    foreign = {"ckan": histories.CKAN, "octavia": histories.OCTAVIA, "prefect": histories.PREFECT}[sys.argv[1]]
+    known = (histories.CKAN, histories.MLFLOW, histories.OCTAVIA, histories.PREFECT, histories.ZENML)
+    foreign = {one.name: one for one in known}[sys.argv[1]]
     fresh = engines.fresh_my_database if foreign.engine == "mysql" else engines.fresh_database
     with server_for_command(foreign.engine) as (server, folder), fresh(server) as url, fresh(server) as twin:
-        found = walk(foreign, url, twin, folder)
+        found = adopted(foreign, url, twin, folder) if foreign.made_by else walk(foreign, url, twin, folder)
     print(f"{foreign.requirement}: {found.ups} up, {found.downs} down, equal after every step")
     for revision, bare, ours in found.stops:
         print(f"  neither passes {revision}\n    bare Alembic: {bare}\n    hgaurora:     {ours}")
