@@ -8,7 +8,6 @@ Without ``--url`` the engine that the suite would take. Exit code 0 where no cel
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import sys
 import time
@@ -51,21 +50,15 @@ def main() -> int:
     parser.add_argument("-v", "--verbose", action="store_true", help="show what came of each cell that is not the same")
     parser.add_argument("--write-docs", action="store_true", help="keep the figures for docs/crash-matrix.rst")
     given = parser.parse_args()
-    os.environ.setdefault("PYTHONWARNINGS", "ignore")
     started = time.monotonic()
     draw = Draw(given.sample, given.seed, given.cell, given.all, given.cold)
-    drawn = (
-        ("every statement" if given.all else "every cell")
-        if draw.whole
-        else f"{given.sample} cells of each shape, seed {given.seed}"
-    )
     found: dict[bool, list[Row]] = {False: [], True: []}
     with _server(given.url) as server:
         kind, version = product(server)
         ran = f"{engines.PRODUCTS[kind]} {version}, Python {platform.python_version()}, " + ", ".join(
             f"{name} {metadata.version(name)}" for name in ("Alembic", "SQLAlchemy", "PyMySQL")
         )
-        print(f"{ran}; {drawn}", flush=True)
+        print(f"{ran}; {draw.said}", flush=True)
         chosen = [shape for shape in shapes(kind) if not given.shapes or shape.name in given.shapes]
         for peer in [False] * (not given.peer_only) + [True] * (given.peer or given.peer_only):
             print("bare Alembic" if peer else "hgaurora", flush=True)
@@ -77,7 +70,7 @@ def main() -> int:
     took = time.monotonic() - started
     print(f"{took / 60:.1f} minutes")
     if given.write_docs:
-        docs.write(kind, ran, found[False], found[True], drawn=drawn, seconds=took)
+        docs.write(kind, ran, found[False], found[True], drawn=draw.said, seconds=took)
     bad = sum(row.counts()[verdict] for row in found[False] for verdict in (Verdict.WRONG, Verdict.MISSED))
     return 1 if bad else 0
 

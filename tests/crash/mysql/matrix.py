@@ -42,6 +42,15 @@ class Draw:
         return random.Random(f"{self.seed} {name}").sample(every, min(self.sample, len(every)))
 
     @property
+    def said(self) -> str:
+        """In words."""
+        if self.only:
+            return "one cell"
+        if self.sample is None:
+            return "each statement" if self.every else "each cell"
+        return f"{self.sample} cells of each shape, seed {self.seed}"
+
+    @property
     def whole(self) -> bool:
         """Nothing is left out."""
         return self.sample is None and self.only is None

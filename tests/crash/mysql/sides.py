@@ -108,7 +108,7 @@ class Ours:
             "program_of_child": str(controls.weakened(without, folder.parent)) if without else None,
         }
         #: the same database, not through the proxy
-        self._ledger = f"{server.rstrip('/')}/{url.rpartition('/')[2]}"
+        self._direct = f"{server.rstrip('/')}/{url.rpartition('/')[2]}"
         repo = Repo(folder)
         base, rest = shape.scripts()
         repo.commit({f"migrations/versions/{name}": text for name, text in base.items()}, "base")
@@ -152,7 +152,7 @@ class Ours:
             recorded = [list(row) for row in cursor.fetchall()]
         kept = ("cause", "revision", "direction", "changes", "fingerprint")
         said = [{key: delta[key] for key in kept} for delta in deltas]
-        return {**_ledger(self._ledger), "deltas": said, "recorded": recorded}
+        return {**_ledger(self._direct), "deltas": said, "recorded": recorded}
 
 
 def _ledger(url: str) -> dict[str, Any]:
