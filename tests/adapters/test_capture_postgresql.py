@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,8 @@ from tests import engines
 SCRIPT = Path(__file__).with_name("schema_postgresql.sql").read_text()
 #: what only MySQL and MariaDB have
 ELSEWHERE = {"event", "package", "package body", "partition"}
+#: words that older majors do not know
+SINCE = {"parameter ACL": 15, "publication namespace": 15, "role membership": 16}
 #: of the script's schema, on every major from 14 to 18: if it changes, every recorded structure does
 STRUCTURE = "5a58ac19caebb68104e29a6cc1a3fcb980ddce5e33c2a691faa9ae21ca65b7bd"
 
@@ -93,7 +96,8 @@ def test_every_type_of_object_the_server_knows(everything: str) -> None:
 
 def test_the_server_knows_each_of_these_words(pg_database: str) -> None:
     with psycopg.connect(pg_database, autocommit=True) as connection:
-        for word in sorted({*COVERED, *EXCLUDED} - {"index column", "toast table column"}):
+        younger = {word for word, major in SINCE.items() if connection.info.server_version < major * 10000}
+        for word in sorted({*COVERED, *EXCLUDED} - {"index column", "toast table column"} - younger):
             with pytest.raises(psycopg.Error) as error:
                 connection.execute("SELECT pg_get_object_address(%s, '{}', '{}')", (word,))
             assert "unrecognized object type" not in str(error.value), word
@@ -219,6 +223,64 @@ def test_settings_of_the_database_change_nothing(everything: str) -> None:
                         "search_path = shop", "extra_float_digits = -3", "bytea_output = escape"):  # fmt: skip
             connection.execute(f"ALTER DATABASE {connection.info.dbname} SET {setting}".encode())
     assert captured(everything) == before
+
+
+def test_while_others_change_things(pg_database: str) -> None:
+    """Views and tables made and dropped all the time: a look begins anew, or has them, or has them not."""
+    stop = threading.Event()
+
+    def work() -> None:
+        with psycopg.connect(pg_database, autocommit=True) as connection:
+            while not stop.is_set():
+                connection.execute(
+                    "BEGIN; CREATE TABLE t (a integer DEFAULT 3, CHECK (a > 2)); CREATE VIEW v AS SELECT a FROM t; COMMIT;"
+                    "DROP TABLE t CASCADE"
+                )
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        database = PostgresDatabase(from_url(pg_database), environment="dev")
+        sizes = {len(database.capture().objects.get("view", ())) for _ in range(60)}
+        database.close()
+    finally:
+        stop.set()
+        worker.join()
+    assert sizes <= {0, 1}
+
+
+def test_what_newer_majors_have(pg_database: str) -> None:
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        version = connection.info.server_version // 10000
+        connection.execute("CREATE TABLE t (a integer NOT NULL, b integer, CONSTRAINT c UNIQUE (a))")
+        if version >= 15:
+            connection.execute("CREATE UNIQUE INDEX i ON t (b) NULLS NOT DISTINCT")
+        if version >= 18:
+            connection.execute("ALTER TABLE t ADD COLUMN v integer GENERATED ALWAYS AS (a * 2) VIRTUAL")
+            connection.execute("ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (b) REFERENCES t (a) NOT ENFORCED")
+            connection.execute("CREATE TABLE s (k int4range, r int4range, PRIMARY KEY (k, r WITHOUT OVERLAPS))")
+            connection.execute(
+                "CREATE TABLE u (k int4range, r int4range,"
+                " CONSTRAINT p FOREIGN KEY (k, PERIOD r) REFERENCES s (k, PERIOD r))"
+            )
+    schema = captured(pg_database)
+
+    def fact(kind: str, path: tuple[str, ...], field: str) -> object:
+        return schema.objects[kind]["public", *path][KINDS[kind].at(field)]
+
+    assert fact("column", ("t", "a"), "not_null") is True
+    assert "not null" not in str(schema.objects.get("check constraint"))
+    assert fact("unique constraint", ("t", "c"), "nulls_not_distinct") is False
+    if version >= 15:
+        assert fact("index", ("t", "i"), "nulls_not_distinct") is True
+    if version >= 18:
+        assert (fact("column", ("t", "v"), "generated"), fact("column", ("t", "v"), "default")) == (
+            "virtual",
+            "(a * 2)",
+        )
+        assert fact("foreign key", ("t", "f"), "enforced") is False
+        assert fact("primary key", ("s", "s_pkey"), "without_overlaps") is True
+        assert fact("foreign key", ("u", "p"), "period") is True
 
 
 #: statements; kind, end of the path, action

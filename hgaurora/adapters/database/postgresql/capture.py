@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import psycopg
 
 ENGINE = "postgresql"
+#: others may change the schema while it is looked at
+_ATTEMPTS = 5
 
 
 Relation = tuple[Path, tuple[str, ...]]
@@ -58,12 +60,21 @@ def capture(connection: psycopg.Connection[Any], version_table: Path) -> tuple[S
     :param connection: in autocommit, with no transaction open.
     :param version_table: schema and name of the table that is outside.
     """
+    from psycopg import errors
+
+    # what is deparsed is looked up as it is now, not as the snapshot has it: a drop in between is an error
+    moved = (errors.InternalError_, errors.UndefinedTable, errors.UndefinedObject, errors.UndefinedFunction)
     with connection.cursor() as cursor:
-        cursor.execute(begin().encode())
-        try:
-            return captured(cursor, version_table)
-        finally:
-            cursor.execute("ROLLBACK")
+        for left in reversed(range(_ATTEMPTS)):
+            cursor.execute(begin().encode())
+            try:
+                return captured(cursor, version_table)
+            except moved:
+                if not left:
+                    raise
+            finally:
+                cursor.execute("ROLLBACK")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def captured(cursor: psycopg.Cursor[Any], version_table: Path) -> tuple[Schema, Known]:

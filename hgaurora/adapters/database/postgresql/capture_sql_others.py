@@ -186,7 +186,9 @@ RARE = "\nUNION ALL\n".join((
           " 'e' THEN 'explicit' WHEN 'a' THEN 'assignment' ELSE 'implicit' END", where=f"x.oid >= {FIRST_OID}"),
     _in_schema("collation", "pg_collation", "coll", "x.collname::pg_catalog.text",
                _regs(provider="x.collprovider", deterministic="x.collisdeterministic", encoding="x.collencoding",
-                     collate="x.collcollate", ctype="x.collctype", version="x.collversion", owner=role("x.collowner"))
+                     collate="CASE WHEN x.collprovider <> 'i' THEN x.collcollate END",
+                     ctype="CASE WHEN x.collprovider <> 'i' THEN x.collctype END",
+                     version="x.collversion", owner=role("x.collowner"))
                + ", {collation}"),
     _in_schema("conversion", "pg_conversion", "con", "x.conname::pg_catalog.text",
                _regs(source="pg_catalog.pg_encoding_to_char(x.conforencoding)", default="x.condefault",
