@@ -29,6 +29,7 @@ _VARIES = (
     (re.compile(r"\b[0-9a-f]{12}\b"), "NODE"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ"), "TIME"),
     (re.compile(r"\(\d\d:\d\d local\)"), "(LOCAL)"),
+    (re.compile(r"\b\d\d:\d\dZ|\b20\d\d-\d\d-\d\d\b"), "TIME"),
     (re.compile(r"\b(?:\d+m )?\d+(?:\.\d)?s\b"), "SECONDS"),
     (re.compile(r"\b[\d.]+ [kMG]B\b"), "SIZE"),
     (re.compile(r"\b1[5-9]\.\d+\b"), "VERSION"),
@@ -141,9 +142,10 @@ def room(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_the_tutorial(room: Path) -> None:
+@pytest.mark.parametrize(("page", "repository"), [("tutorial", "shop"), ("schema", "books")])
+def test_a_page_that_can_be_followed(room: Path, page: str, repository: str) -> None:
     """Every command of it, in order, in one shell; a command that fails shows ``[code]`` last."""
-    steps = list(shown(DOCS / "tutorial.rst"))
+    steps = list(shown(DOCS / f"{page}.rst"))
     assert len(steps) > 15
     mark = "--end-of-command--"
     script = "".join("\n".join(step.command) + f'\necho "{mark}$?"\n' for step in steps)
@@ -160,7 +162,7 @@ def test_the_tutorial(room: Path) -> None:
             timeout=300,
         )
     finally:
-        subprocess.run(["hg", "-R", "shop", "aurora-engine", "stop"], cwd=room, env=environ(), capture_output=True)
+        subprocess.run(["hg", "-R", repository, "aurora-engine", "stop"], cwd=room, env=environ(), capture_output=True)
     pieces = re.split(rf"{mark}(\d+)\n", done.stdout)
     for step, text, code in zip(steps, pieces[::2], pieces[1::2], strict=False):
         came = text.splitlines() + ([f"[{code}]"] if code != "0" else [])
