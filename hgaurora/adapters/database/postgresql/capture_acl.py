@@ -19,8 +19,9 @@ _WORDS = {
 _OBJECTS = {"r": "tables", "S": "sequences", "f": "functions", "T": "types", "n": "schemas", "L": "large objects"}
 
 
-def grants(acl: Sequence[str], usual: Sequence[str] | None) -> tuple[str, ...]:
-    """``("insert, select to shop", "nothing to public")``: sorted; who has what he would have anyway is left out.
+def grants(acl: Sequence[str], usual: Sequence[str] | None) -> tuple[tuple[str, str], ...]:
+    """Pairs of grantee and privilege: ``("shop", "select")``, and of what somebody would have if nobody had said
+    anything and has not, ``("public", "no execute")``. In order; what is as usual is left out.
 
     :param acl: items as the server writes them: ``shop=ar*/owner``.
     :param usual: the same of the default.
@@ -29,20 +30,17 @@ def grants(acl: Sequence[str], usual: Sequence[str] | None) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _grants(acl: tuple[str, ...], usual: tuple[str, ...]) -> tuple[str, ...]:
+def _grants(acl: tuple[str, ...], usual: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     own, default = _held(acl), _held(usual)
-    lines = []
+    pairs = []
     for who in own.keys() | default.keys():
-        has = own.get(who, {})
-        if has == default.get(who, {}):
-            continue
-        for option in (False, True):
-            words = sorted(word for word, grantable in has.items() if grantable is option)
-            if words:
-                lines.append(f"{', '.join(words)}{' with grant option' if option else ''} to {who}")
-        if not has:
-            lines.append(f"nothing to {who}")
-    return tuple(sorted(lines))
+        has, would = own.get(who, {}), default.get(who, {})
+        for word in has.keys() | would.keys():
+            if word not in has:
+                pairs.append((who, f"no {word}"))
+            elif has[word] != would.get(word):
+                pairs.append((who, word + (" with grant option" if has[word] else "")))
+    return tuple(sorted(pairs))
 
 
 def _held(acl: Iterable[str]) -> dict[str, dict[str, bool]]:
@@ -73,6 +71,6 @@ def _name(item: str) -> tuple[str, str]:
 def default_privileges(rows: Iterable[Sequence[Any]]) -> tuple[str, ...]:
     """Of rows of pg_default_acl: role, letter of the kind, ACL, the default of it."""
     return tuple(sorted(
-        f"{role}: {one} on {_OBJECTS.get(letter, letter)}" for role, letter, acl, usual in rows
-        for one in grants(acl or (), usual)
+        f"{role}: {privilege} on {_OBJECTS.get(letter, letter)} to {who}" for role, letter, acl, usual in rows
+        for who, privilege in grants(acl or (), usual)
     ))  # fmt: skip

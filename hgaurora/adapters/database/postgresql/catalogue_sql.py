@@ -29,11 +29,17 @@ SETTINGS: Mapping[str, str] = {
 OURS = "pg_catalog.left(n.nspname::pg_catalog.text, 3) <> 'pg_' AND n.nspname NOT IN ('information_schema', 'hgaurora')"
 
 
+#: what the server makes along with a range type, its constructors and the cast to its multirange; pg_dump leaves them
+#: out, too
+_MADE_ALONG = ("pg_proc", "pg_cast")
+
+
 def member(catalog: str, oid: str) -> str:
-    """True where an object belongs to an extension."""
+    """True where an object belongs to an extension, or comes and goes with another one."""
+    kinds = "IN ('e', 'i')" if catalog in _MADE_ALONG else "= 'e'"
     return (
         "EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = "
-        f"'pg_catalog.{catalog}'::pg_catalog.regclass AND e.objid = {oid} AND e.deptype = 'e')"
+        f"'pg_catalog.{catalog}'::pg_catalog.regclass AND e.objid = {oid} AND e.deptype {kinds})"
     )
 
 
