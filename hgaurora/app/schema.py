@@ -11,7 +11,7 @@ from typing import Any
 from ..core import render
 from ..core.errors import DriftError
 from ..core.schema import words
-from ..core.schema.delta import Change, Delta
+from ..core.schema.delta import Delta
 from ..watch import Watch
 from .context import Context, Target
 
@@ -28,7 +28,7 @@ def watch(target: Target, *, half: bool = False) -> Watch:
 
 def brief(found: Delta, *, default: str = "public") -> str:
     """A delta in a few words, for the line of a step: its weightiest change, and how many more there are."""
-    changes = [change for change, _ in words.folded(found.changes) if not _belongs(change, found)]
+    changes = [change for change, _ in words.folded(found.changes)]
     if not changes:
         return "no change of the schema"
     first = min(changes, key=lambda change: _WEIGHT.get(change.kind, len(_WEIGHT)))
@@ -40,20 +40,6 @@ def brief(found: Delta, *, default: str = "public") -> str:
 
 #: what a line about several changes names first
 _WEIGHT = {kind: rank for rank, kind in enumerate(("table", "view", "materialized view", "column"))}
-
-
-def _belongs(change: Change, found: Delta) -> bool:
-    """Whether a sequence came or went with the column that owns it."""
-    facts = change.after or change.before or {}
-    owner = str(facts.get("owned_by") or "") if change.kind == "sequence" else ""
-    return bool(owner) and any(
-        other.action == change.action and other.kind in ("table", "column") and _within(owner, ".".join(other.path))
-        for other in found.changes
-    )
-
-
-def _within(owner: str, path: str) -> bool:
-    return owner == path or owner.startswith(f"{path}.")
 
 
 def listed(target: Target, found: Delta) -> list[str]:

@@ -65,6 +65,34 @@ def changed(kind: str, path: tuple[str, ...], **facts: tuple[object, object]) ->
             added("function", ("public", "vat(numeric)"), arguments=(("in", "x", "numeric"),), returns="numeric"),
             "added function vat(numeric), returns numeric",
         ),
+        (
+            added("function", ("public", "f(public.mood)"), returns="public.mood", volatility="immutable"),
+            "added function f(mood), returns mood, immutable",
+        ),
+        (
+            added(
+                "sequence", ("public", "s"), type="bigint", start=5, increment=1, minimum=1, maximum=2**63 - 1, cache=1
+            ),
+            "added sequence s bigint, start 5",
+        ),
+        (
+            added("column", A, type="bigint", not_null=True, identity="always"),
+            "added column orders.a bigint not null generated always as identity",
+        ),
+        (
+            added(
+                "trigger",
+                A,
+                timing="before",
+                events=("insert", "update"),
+                columns=("b", "c"),
+                level="row",
+                function="public.touch",
+                arguments=("x", "public.y"),
+            ),
+            "added trigger a on orders before insert or update of b, c, for each row, runs touch(x, public.y)",
+        ),
+        (added("server", ("far",), type="old"), "added server far, type old"),
         (Change("dropped", "column", A, before={"type": "text"}), "dropped column orders.a"),
         (Change("dropped", "trigger", A, before={}), "dropped trigger a on orders"),
         (Change("renamed", "column", A, to=("public", "orders", "b")), "renamed column orders.a to b"),
@@ -103,6 +131,20 @@ def changed(kind: str, path: tuple[str, ...], **facts: tuple[object, object]) ->
             changed("table", ORDERS, owner=("shop", "ana"), grants=((), (("app", "select with grant option"),))),
             "changed table orders: owner shop to ana; granted select with grant option to app",
         ),
+        (
+            changed("function", ("public", "f()"), grants=((), (("public", "no execute"),))),
+            "revoked execute on f() from public",
+        ),
+        (
+            changed("table", ORDERS, grants=((("app", "no select"), ("app", "no update")), (("app", "trigger"),))),
+            "granted trigger, select, update on orders to app",
+        ),
+        (changed("database", (), comment=("x", "y")), "changed database: comment x to y"),
+        (changed("database", (), grants=((), (("app", "select"),))), "granted select on database to app"),
+        (
+            changed("index", A, columns=(("b", None), ("b",)), order=((), ("desc", ""))),
+            "changed index a on orders: columns an expression dropped; order desc, asc added",
+        ),
         (changed("index", A, valid=(True, False)), "changed index a on orders: now not valid"),
         (
             changed("enum", ("public", "state"), labels=(("new",), ("new", "paid"))),
@@ -114,6 +156,15 @@ def changed(kind: str, path: tuple[str, ...], **facts: tuple[object, object]) ->
 )
 def test_words(change: Change, words: str) -> None:
     assert say.words(change) == words
+
+
+def test_a_sequence_goes_with_the_column_that_owns_it() -> None:
+    column = added("column", ("public", "a", "id"), type="integer")
+    sequence = added("sequence", ("public", "a_id_seq"), type="integer", owned_by="public.a.id")
+    assert say.lines(Delta((sequence, column))) == ["added column a.id integer null"]
+    table = added("table", ("public", "a"), columns=("id",))
+    assert say.lines(Delta((sequence, table, column))) == ["added table a (1 column, 1 sequence)"]
+    assert say.lines(Delta((sequence,))) == ["added sequence a_id_seq integer, owned by a.id"]
 
 
 def test_a_schema_that_goes_without_saying() -> None:
@@ -134,7 +185,7 @@ def test_every_kind_and_every_field_has_words(kind: str) -> None:
     for action, changes in (("added", delta(none, one).changes), ("dropped", delta(one, none).changes)):
         mine = [say.words(change) for change in changes if (change.kind, change.path) == (kind, path)]
         assert len(mine) == 1
-        assert mine[0].startswith(f"{action} {kind} {name}")
+        assert mine[0].startswith(f"{action} {kind} {name}".rstrip())
     for field in KINDS[kind].fields:
         for _ in range(8):
             now = objects[kind][path][KINDS[kind].at(field.name)]
@@ -146,7 +197,7 @@ def test_every_kind_and_every_field_has_words(kind: str) -> None:
             if field.name == "grants":
                 assert words.startswith(("granted ", "revoked "))
             else:
-                assert words.startswith(f"changed {kind} {name}")
+                assert words.startswith(f"changed {kind} {name}".rstrip())
                 label = field.name.replace("_", " ")
                 assert label in words or (kind, field.name) == ("column", "type")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 import textwrap
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -25,11 +25,33 @@ from .model import Part, Path, Schema
 _FREE = 40
 #: fields whose value says by itself what it is
 _PLAIN = frozenset({"type", "columns", "labels", "attributes", "expression", "arguments", "timing", "events"})
+#: said before what stands behind commas
+_CLOSE = _PLAIN | {"references", "referenced_columns"}
+#: fields with names of types, routines and tables in them
+_NAMING = frozenset(
+    {"type", "returns", "arguments", "attributes", "subtype", "function", "tables", "template", "parser", "handler"}
+)
+#: kinds whose names have types in them
+_SIGNED = frozenset({"function", "procedure", "aggregate", "operator", "cast", "transform"})
+#: fields whose value is a word of the declaration
+_ITSELF = frozenset({"volatility"})
 #: of what is new these are not said; the order of a table's columns follows from the columns
 _LONG = frozenset({"definition", "body"})
 _UNSAID = _LONG | {"comment", "options", "settings", "definer", "sql_mode", "grants", "owner"}
+#: what a sequence has where nobody said anything
+_USUAL: dict[tuple[str, str], frozenset[Value]] = {
+    ("sequence", "start"): frozenset({1}),
+    ("sequence", "increment"): frozenset({1}),
+    ("sequence", "minimum"): frozenset({1}),
+    ("sequence", "maximum"): frozenset({2**15 - 1, 2**31 - 1, 2**63 - 1, 2**63 - 2}),
+    ("sequence", "cache"): frozenset({1}),
+    ("function", "volatility"): frozenset({"volatile"}),
+    ("procedure", "volatility"): frozenset({"volatile"}),
+}
 #: said within an index's columns
 _KEYED = ("expressions", "order")
+#: whose type is a word of its own
+_TYPELESS = frozenset({"server", "access method"})
 _COUNTED = frozenset({"table", "foreign table", "view", "materialized view"})
 #: what stands in brackets
 _BRACKETS = frozenset({"columns", "labels", "attributes", "expression", "referenced_columns"})
@@ -41,6 +63,7 @@ _LABELS = {
     "identity": "identity",
     "returns": "returns",
     "function": "runs",
+    "level": "for each",
     "referenced_columns": "to columns",
 }
 _TYPES = (
@@ -64,9 +87,18 @@ def short_type(type: str) -> str:
     return type
 
 
+def _near(text: str, schema: str) -> str:
+    """Names in a type, a signature or a list without the schema that goes without saying."""
+    return re.sub(rf'(?<![\w."]){re.escape(schema)}\.(?=[\w"])', "", text) if schema else text
+
+
 def name_of(kind: str, path: Path, schema: str = "public") -> str:
     """What a thing is called: ``orders.vat``, ``orders_vat on orders``; ``schema`` is not said."""
+    if kind == "database":
+        return ""
     shown = path[1:] if len(path) > 1 and path[0] == schema else path
+    if kind in _SIGNED:
+        shown = (*shown[:-1], _near(shown[-1], schema))
     if KINDS[kind].nested and kind != "column" and len(shown) > 1:
         return f"{shown[-1]} on {'.'.join(shown[:-1])}"
     return ".".join(shown)
@@ -79,6 +111,7 @@ def words(change: Change, schema: str = "public", below: Mapping[str, int] | Non
     :param below: how many of each kind came or went with it.
     """
     kind, name = change.kind, name_of(change.kind, change.path, schema)
+    thing = f"{kind} {name}" if name else kind
     before, after = (None if facts is None else _local(kind, facts, schema) for facts in (change.before, change.after))
     match change.action:
         case "renamed":
@@ -86,11 +119,11 @@ def words(change: Change, schema: str = "public", below: Mapping[str, int] | Non
             old, on, relation = name.partition(" on ")
             return f"renamed {kind} {old} to {change.to[-1]}{on}{relation}"
         case "dropped":
-            return f"dropped {kind} {name}{_counts(below or {})}"
+            return f"dropped {thing}{_counts(below or {})}"
         case "added":
-            said = _counts(below or {}) if kind in _COUNTED else _new(kind, _keyed(kind, after or {}))
-            return f"added {kind} {name}{said}"
-    return _changed(kind, name, before or {}, after or {})
+            said = _counts(below or {}) if kind in _COUNTED else _new(kind, _declared(kind, after or {}))
+            return f"added {thing}{said}"
+    return _changed(kind, thing, name, before or {}, after or {})
 
 
 def _local(kind: str, facts: Facts, schema: str) -> Facts:
@@ -99,16 +132,40 @@ def _local(kind: str, facts: Facts, schema: str) -> Facts:
     def local(value: Value) -> Value:
         if isinstance(value, tuple):
             return tuple(map(local, value))
-        return value.removeprefix(f"{schema}.") if isinstance(value, str) else value
+        return _near(value, schema) if isinstance(value, str) else value
 
     names = {field.name for field in KINDS[kind].fields if field.refers in (Refers.RELATION, Refers.COLUMN)}
+    names |= _NAMING - ({"arguments"} if kind == "trigger" else set())  # those of a trigger are any text
     return {name: local(value) if name in names else value for name, value in facts.items()}
 
 
-def _keyed(kind: str, facts: Facts) -> Facts:
+def _declared(kind: str, facts: Facts) -> Facts:
+    """What is said in another way than it is kept."""
+    match kind:
+        case "index":
+            return _keyed(facts)
+        case "trigger":
+            return _fired(facts)
+    return facts
+
+
+def _fired(facts: Facts) -> Facts:
+    """A trigger's events and function as they are declared: ``insert or update of net``, ``touch(a)``."""
+    columns, events, arguments = (
+        value if isinstance(value := facts.get(name), tuple) else () for name in ("columns", "events", "arguments")
+    )
+    of = f" of {_plain(columns)}" if columns else ""
+    said = " or ".join(f"{event}{of}" if event == "update" else str(event) for event in events)
+    shown = {name: value for name, value in facts.items() if name not in ("columns", "arguments")} | {"events": said}
+    if facts.get("function") is not None:
+        shown["function"] = f"{facts['function']}({_plain(arguments)})"
+    return shown
+
+
+def _keyed(facts: Facts) -> Facts:
     """An index's columns as they are declared: each with its order, expressions in their places."""
     columns = facts.get("columns")
-    if kind != "index" or not isinstance(columns, tuple):
+    if not isinstance(columns, tuple):
         return facts
     expressions, order = (iter(value) if isinstance(value := facts.get(name), tuple) else iter(()) for name in _KEYED)
     keys = tuple(
@@ -119,7 +176,8 @@ def _keyed(kind: str, facts: Facts) -> Facts:
 
 
 def _counts(below: Mapping[str, int]) -> str:
-    each = ", ".join(count(below[kind], kind, _PLURALS.get(kind)) for kind in KINDS if below.get(kind))
+    kinds = sorted((kind for kind in KINDS if below.get(kind)), key=lambda kind: not KINDS[kind].nested)
+    each = ", ".join(count(below[kind], kind, _PLURALS.get(kind)) for kind in kinds)
     return f" ({each})" if each else ""
 
 
@@ -135,9 +193,10 @@ def _new(kind: str, facts: Facts) -> str:
             or (field.name == "arguments" and KINDS[kind].group == "routine")
             or field.level is Level.FULL
             or value == field.usual
+            or value in _USUAL.get((kind, field.name), ())
         ):
             continue
-        elif kind == "column" or field.name in _PLAIN or field.name in ("references", "referenced_columns"):
+        elif kind == "column" or (field.name in _CLOSE and kind not in _TYPELESS):
             close.append(_bracketed(field, value))
         else:
             apart.append(_fact(field, value))
@@ -157,6 +216,10 @@ def _label(field: Field) -> str:
 def _fact(field: Field, value: Value) -> str:
     if isinstance(value, bool):
         return _label(field) if value else f"not {_label(field)}"
+    if field.name in _ITSELF:
+        return _said(field, value)
+    if field.name == "identity":
+        return f"generated {_said(field, value)} as identity"
     return f"{_label(field)} {_said(field, value)}"
 
 
@@ -184,19 +247,26 @@ def _plain(value: Value) -> str:
             return str(value) if value != "" else "''"
 
 
-def _changed(kind: str, name: str, before: Facts, after: Facts) -> str:
+def _changed(kind: str, thing: str, name: str, before: Facts, after: Facts) -> str:
     fields = [field for field in KINDS[kind].fields if field.name in after]
     if [field.name for field in fields] == ["grants"]:
-        return "; ".join(_granted(before["grants"], after["grants"], f" on {name}"))
+        return "; ".join(_granted(before["grants"], after["grants"], f" on {name or kind}"))
     facts: list[str] = []
     for field in fields:
         old, new = before[field.name], after[field.name]
         if field.name == "grants":
             facts += _granted(old, new, "")
         else:
-            facts.append(_difference(kind, field, old, new))
+            facts.append(_difference(kind, field, _entries(field, old), _entries(field, new)))
     bare = fields[0].name == "type" and kind == "column"
-    return f"changed {kind} {name}{' ' if bare else ': '}{'; '.join(facts)}"
+    return f"changed {thing}{' ' if bare else ': '}{'; '.join(facts)}"
+
+
+def _entries(field: Field, value: Value) -> Value:
+    """What stands for an expression, and for the order that needs no words, in lists of an index."""
+    if not isinstance(value, tuple) or field.name not in ("columns", "order"):
+        return value
+    return tuple("an expression" if one is None else "asc" if one == "" else one for one in value)
 
 
 def _difference(kind: str, field: Field, old: Value, new: Value) -> str:
@@ -220,13 +290,18 @@ def _difference(kind: str, field: Field, old: Value, new: Value) -> str:
 
 
 def _granted(before: Value, after: Value, on: str) -> Iterator[str]:
-    """``granted insert, select on orders to app``, for each grantee."""
+    """``granted insert, select on orders to app``, for each grantee; what has become ``no execute`` was revoked."""
     old, new = (value if isinstance(value, tuple) else () for value in (before, after))
-    for verb, to, pairs in (("granted", "to", _without(new, old)), ("revoked", "from", _without(old, new))):
-        by_grantee: dict[str, list[str]] = defaultdict(list)
+    said: dict[tuple[str, str], dict[str, list[str]]] = {}
+    came, went = ("granted", "to"), ("revoked", "from")
+    for how, opposite, pairs in ((came, went, _without(new, old)), (went, came, _without(old, new))):
         for pair in pairs:
             grantee, *privilege = pair if isinstance(pair, tuple) else (pair,)
-            by_grantee[_plain(grantee)].append(_plain(tuple(privilege)))
+            word = _plain(tuple(privilege))
+            taken = word.removeprefix("no ")
+            by_grantee = said.setdefault(how if taken == word else opposite, {})
+            by_grantee.setdefault(_plain(grantee), []).append(taken)
+    for (verb, to), by_grantee in sorted(said.items()):
         for grantee, each in by_grantee.items():
             yield f"{verb} {', '.join(each)}{on} {to} {grantee}"
 
@@ -236,17 +311,26 @@ def _without(one: tuple[Value, ...], other: tuple[Value, ...]) -> list[Value]:
 
 
 def folded(changes: Iterable[Change]) -> Iterator[tuple[Change, dict[str, int]]]:
-    """The changes without those of what hangs on an added or dropped relation; instead the count of those by kind."""
+    """The changes without those of what came or went with a relation or a column; instead the count of those by kind.
+
+    What hangs on a relation came or went with it, and a sequence with the column that owns it.
+    """
     listed = list(changes)
     whole: dict[tuple[str, Path], Counter[str]] = {
         (change.action, change.path): Counter()
         for change in listed
-        if change.action in ("added", "dropped") and not KINDS[change.kind].nested
-        if KINDS[change.kind].group == "relation"
+        if change.action in ("added", "dropped")
+        if KINDS[change.kind].group == "relation" and (not KINDS[change.kind].nested or change.kind == "column")
     }
+    owners = {(action, ".".join(path)): path for action, path in whole}
     kept = []
     for change in listed:
-        on = whole.get((change.action, change.path[:-1])) if KINDS[change.kind].nested else None
+        at = change.path[:-1] if KINDS[change.kind].nested else None
+        if change.kind == "sequence":
+            column = str((change.after or change.before or {}).get("owned_by") or "")
+            table = column.rpartition(".")[0]
+            at = owners.get((change.action, table)) or owners.get((change.action, column))
+        on = None if at is None else whole.get((change.action, at))
         if on is None:
             kept.append(change)
         else:
