@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import pymysql
 
@@ -72,7 +72,9 @@ class Bare:
             (versions / name).write_text(text)
         (folder / "migrations" / "env.py").write_text(_ENV_PY)
         address = url.replace("mysql://", "mysql+pymysql://", 1) + "?charset=utf8mb4"
-        (folder / "alembic.ini").write_text(f"[alembic]\nscript_location = migrations\nsqlalchemy.url = {address}\n")
+        (folder / "alembic.ini").write_text(
+            f"[alembic]\nscript_location = migrations\nsqlalchemy.url = {address.replace('%', '%%')}\n"
+        )
         self._shape = shape
         self.command = ["downgrade", BASE_REVISION] if shape.revert else ["upgrade", "head"]
 
@@ -103,7 +105,10 @@ class Ours:
 
     def __init__(self, shape: Shape, folder: Path, url: str, server: str, *, without: str | None, cold: bool) -> None:
         self._folder = folder
+        parts = urlsplit(url)
         self._options = {
+            # the settings take no password in a url
+            "password": unquote(parts.password or ""),
             "cold": cold,
             "program_of_child": str(controls.weakened(without, folder.parent)) if without else None,
         }
@@ -114,8 +119,9 @@ class Ours:
         repo.commit({f"migrations/versions/{name}": text for name, text in base.items()}, "base")
         repo.commit({f"migrations/versions/{name}": text for name, text in rest.items()}, shape.name)
         repo.close()
+        bare = urlunsplit(parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}"))
         (folder / "hgaurora.toml").write_text(
-            f'[project]\nmigrations = "migrations"\n\n[environments.{ENV}]\nurl = "{url}"\nsnapshot = "none"\n'
+            f'[project]\nmigrations = "migrations"\n\n[environments.{ENV}]\nurl = "{bare}"\nsnapshot = "none"\n'
             # longer than a statement that is struck amid is made to wait
             'lock-timeout = "30s"\n'
         )
@@ -199,8 +205,8 @@ def reached(url: str, **more: Any) -> dict[str, Any]:
     return {
         "host": parts.hostname,
         "port": parts.port or 3306,
-        "user": parts.username or "root",
-        "password": parts.password or "",
+        "user": unquote(parts.username or "root"),
+        "password": unquote(parts.password or ""),
         "charset": "utf8mb4",
         "autocommit": True,
         **more,

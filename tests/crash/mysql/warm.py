@@ -139,6 +139,7 @@ def _alembic(told: Mapping[str, Any]) -> int:
 def _hgaurora(told: Mapping[str, Any]) -> int:
     from hgaurora.cli import main
 
+    os.environ["MYSQL_PWD"] = told["password"]
     if not told["cold"]:
         forked.instead()
     if told["program_of_child"]:
