@@ -6,8 +6,14 @@ from __future__ import annotations
 
 import pytest
 
-from hgaurora.core.errors import DriftError, MigrationFailed
-from tests.world import Repo, call, command, migration, query, settings, sql, versions
+from hgaurora import app
+from hgaurora.adapters.database.postgresql.database import PostgresDatabase
+from hgaurora.adapters.history.hglib import HglibHistory
+from hgaurora.app.compose import Adapters
+from hgaurora.core.errors import DriftError, Interrupted, MigrationFailed, RemoteError
+from hgaurora.core.schema.record import Cause, DeltaRow
+from hgaurora.ports import Connection
+from tests.world import Recorder, Repo, call, command, migration, query, settings, sql, versions
 
 ONE = migration("0001", None, sql("CREATE TABLE orders (id int)"), sql("DROP TABLE orders"))
 TWO = migration("0002", "0001", sql("ALTER TABLE orders ADD net int"), sql("ALTER TABLE orders DROP net"))
@@ -175,3 +181,34 @@ def test_a_database_with_things_of_its_own_is_no_drift(shop: Repo, pg_database: 
     call(shop, "deploy", env="dev")
     assert _deltas(pg_database) == [("adopted", None), ("step", "0001")]
     assert query(pg_database, "SELECT count(*) FROM hgaurora.part WHERE id LIKE '%there_before%'") == [(1,)]
+
+
+class _Cut(PostgresDatabase):
+    """The server is gone right after a migration's commit."""
+
+    def record_delta(self, delta: DeltaRow, *, deployment: str | None, epoch: str | None) -> None:
+        if delta.cause is Cause.STEP:
+            raise RemoteError("the server does not answer")
+        super().record_delta(delta, deployment=deployment, epoch=epoch)
+
+
+class _CutAdapters(Adapters):
+    def database(self, connection: Connection, environment: str) -> PostgresDatabase:
+        return _Cut(connection, environment=environment)
+
+
+def test_a_delta_that_could_not_be_recorded_is_made_up_first(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    history = HglibHistory(shop.root)
+    with pytest.raises(Interrupted, match="was committed, but what it changed could not be recorded"):
+        app.run("deploy", {"env": "dev"}, history=history, ui=Recorder(), adapters=_CutAdapters())
+    history.close()
+    assert versions(pg_database) == {"0002"}
+    assert "was stopped before it recorded what 0002_net changed" in call(shop, "drift", env="dev").out[0]
+    said = call(shop, "deploy", env="dev")
+    assert "dev-2 was stopped before it recorded what 0002_net changed: added column orders.net" in said.err
+    assert _deltas(pg_database)[-1] == ("step", "0002")
+    assert query(
+        pg_database,
+        "SELECT payload::json ->> 'made_up' FROM hgaurora.event WHERE kind = 'delta' ORDER BY seq DESC LIMIT 1",
+    ) == [("true",)]
+    assert call(shop, "drift", env="dev", json=True).json()[0]["drift"] is False
