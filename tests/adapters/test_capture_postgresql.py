@@ -233,8 +233,8 @@ def test_while_others_change_things(pg_database: str) -> None:
         with psycopg.connect(pg_database, autocommit=True) as connection:
             while not stop.is_set():
                 connection.execute(
-                    "BEGIN; CREATE TABLE t (a integer DEFAULT 3, CHECK (a > 2)); CREATE VIEW v AS SELECT a FROM t; COMMIT;"
-                    "DROP TABLE t CASCADE"
+                    "BEGIN; CREATE TABLE t (a integer DEFAULT 3, CHECK (a > 2)); CREATE VIEW v AS SELECT a FROM t;"
+                    "COMMIT; DROP TABLE t CASCADE"
                 )
 
     worker = threading.Thread(target=work)

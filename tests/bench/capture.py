@@ -129,11 +129,11 @@ def whole(url: str, tables: int, rounds: int, alembic: bool) -> bool:
     for _ in range(rounds):
         for name, argv in sides.items():
             found[name].append(run(argv, env))
-    if alembic:
-        found["alembic compare_metadata"] = [run([*python, _ALEMBIC, url, str(tables)], env)]
-    medians = {name: statistics.median(seconds for seconds, _ in values) for name, values in found.items()}
-    for name, values in found.items():
+    medians: dict[str, float] = {}
+    for name in [*sides, *(("alembic compare_metadata",) if alembic else ())]:
+        values = found.get(name) or [run([*python, _ALEMBIC, url, str(tables)], env)]
         seconds = [one for one, _ in values]
+        medians[name] = statistics.median(seconds)
         print(
             f"{name:26} {medians[name]:7.2f} s ({min(seconds):.2f}..{max(seconds):.2f})"
             f"  {max(memory for _, memory in values):5.0f} MiB  {medians[name] / medians['hgaurora']:5.2f} x",
