@@ -28,13 +28,16 @@ class Foreign:
     project: str = ""
     #: packages for an interpreter of their own; empty: the tests' own
     python: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
     #: postgresql or mysql
     engine: str = "postgresql"
     #: whether its scripts have downgrades
     down: bool = True
     #: of a database that something else made first: Python that makes it, with ``engine``; it is adopted half-way
     made_by: str = ""
+    #: what the application itself writes between its migrations: SQL for both databases, by the revision it follows
+    rows: Mapping[str, str] = field(default_factory=dict)
+    #: changesets of one deploy, when a command walks it
+    stride: int = 1
 
 
 #: PostgreSQL only; its scripts import ckan itself
@@ -67,13 +70,18 @@ OCTAVIA = Foreign(
     down=False,
 )
 
-#: of 285; 41b28cae31ce wants a row that zenml itself writes at its start, so an empty database stops there
+#: 41b28cae31ce, the script after 3b1776345020, wants the default workspace, which zenml itself writes when it starts
 ZENML = Foreign(
     name="zenml",
     requirement="zenml==0.98.0",
     engine="mysql",
     migrations="zenml/zen_stores/migrations",
     python=("zenml[local]==0.98.0",),
+    rows={
+        "3b1776345020": "INSERT INTO workspace (id, created, updated, name, description) "
+        "VALUES ('0123456789abcdef0123456789abcdef', '2025-02-13', '2025-02-13', 'default', '')"
+    },
+    stride=8,
 )
 
 #: with its own env.py, on a database that its initial models made, as mlflow itself does
@@ -86,6 +94,7 @@ MLFLOW = Foreign(
     project='env = "project"\nalembic-options = { "sqlalchemy.url" = "{url}" }',
     python=("mlflow-skinny==3.17.2", "mlflow==3.17.2", "alembic", "pymysql"),
     made_by="from mlflow.store.tracking.dbmodels.initial_models import Base; Base.metadata.create_all(engine)",
+    stride=8,
 )
 
 

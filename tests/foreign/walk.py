@@ -23,7 +23,7 @@ from hgaurora.core.errors import HgAuroraError
 from tests import engines
 from tests.foreign import histories
 from tests.foreign.histories import Foreign
-from tests.world import Repo, call, dump, server_for_command, settings, versions
+from tests.world import Repo, call, dump, query, server_for_command, settings, versions
 
 _KEY = re.compile(r"  (UNIQUE )?KEY ")
 
@@ -32,7 +32,11 @@ _KEY = re.compile(r"  (UNIQUE )?KEY ")
 class Found:
     """What a walk met."""
 
+    #: the place in Alembic's order that the walk begins after; -1: an empty database
+    start: int = -1
+    #: revisions
     ups: int = 0
+    #: deploys reverted
     downs: int = 0
     #: (revision, what bare Alembic said, what hgaurora said) where neither can go on
     stops: list[tuple[str, str, str]] = field(default_factory=list)
@@ -100,95 +104,124 @@ def _committed(foreign: Foreign, source: Path, repo: Repo, url: str, ordered: di
     ]
 
 
+@dataclass(kw_only=True)
+class Walk:
+    """A repository with one history, hgaurora's database, and the twin that bare Alembic migrates."""
+
+    foreign: Foreign
+    url: str
+    twin: str
+    repo: Repo
+    history: HglibHistory
+    bare: Bare
+    nodes: list[str]
+    #: after how many deploys the schemas are compared; they always are after the last
+    every: int
+    found: Found = field(default_factory=Found)
+
+    def up(self, stops: list[int]) -> list[int]:
+        """Deploy to each of these places in the order; returns those that both reached."""
+        for count, at in enumerate(stops, 1):
+            revision = self.bare.order[at]
+            if not self._both(revision, f"up {revision}", "deploy", rev=self.nodes[at]):
+                return stops[: count - 1]
+            self.found.ups += at - (stops[count - 2] if count > 1 else self.found.start)
+            self.equal(revision, compare=count % self.every == 0 or at == stops[-1])
+            if revision in self.foreign.rows:
+                for one in (self.url, self.twin):
+                    query(one, self.foreign.rows[revision])
+        return stops
+
+    def down(self, stops: list[int], lowest: str) -> bool:
+        """Revert one deploy after the other; whether all are."""
+        for count, at in enumerate(reversed(stops), 1):
+            below = self.bare.order[stops[-count - 1]] if count < len(stops) else lowest
+            if not self._both(self.bare.order[at], f"down {below}", "revert"):
+                return False
+            self.found.downs = count
+            self.equal(below, compare=count % self.every == 0 or count == len(stops))
+        return True
+
+    def tip(self) -> None:
+        """From base to tip in one deploy."""
+        assert self.bare.do("tip") == "ok"
+        call(self.repo, "deploy", env="dev", rev=self.nodes[-1], history=self.history)
+        self.equal("tip")
+
+    def equal(self, where: str, *, compare: bool = True) -> None:
+        """The version rows are the same, and where ``compare`` says so the schemas."""
+        assert versions(self.url) == versions(self.twin), where
+        if compare:
+            one, other = _lines(dump(self.url)), _lines(dump(self.twin))
+            differ = "\n".join(difflib.unified_diff(other, one, "bare Alembic", "hgaurora", n=1, lineterm=""))
+            assert not differ, f"at {where} the schemas differ:\n{differ}"
+
+    def _both(self, revision: str, word: str, command: str, **options: str) -> bool:
+        """Both go, or neither: then what both said is kept."""
+        said, ours = self.bare.do(word), ""
+        try:
+            call(self.repo, command, env="dev", history=self.history, **options)
+        except HgAuroraError as error:
+            ours = f"{type(error).__name__}: {error.message}"
+        print(f"{command} {revision}: {ours or 'ok'}", file=sys.stderr)
+        assert (said == "ok") is not bool(ours), (
+            f"{command} {revision}: bare Alembic says {said}, hgaurora {ours or 'ok'}"
+        )
+        if ours:
+            self.found.stops.append((revision, said, ours))
+        return not ours
+
+
+@contextmanager
+def _beside(foreign: Foreign, url: str, twin: str, folder: Path, *, every: int = 1) -> Iterator[Walk]:
+    source = histories.unpacked(foreign)
+    repo = Repo(folder / foreign.name)
+    history = HglibHistory(repo.root)
+    try:
+        with _bare(foreign, source, twin) as bare:
+            nodes = _committed(foreign, source, repo, url, bare.files)
+            yield Walk(
+                foreign=foreign, url=url, twin=twin, repo=repo, history=history, bare=bare, nodes=nodes, every=every
+            )
+    finally:
+        history.close()
+        repo.close()
+
+
 def walk(foreign: Foreign, url: str, twin: str, folder: Path, *, every: int = 1, stride: int = 1) -> Found:
     """Up some changesets at a time, down one deploy at a time, then straight to tip.
 
     :param every: after how many deploys the schemas are compared.
     :param stride: changesets of one deploy.
     """
-    source = histories.unpacked(foreign)
-    repo = Repo(folder / foreign.name)
-    found = Found()
-    history = HglibHistory(repo.root)
-    try:
-        with _bare(foreign, source, twin) as bare:
-            nodes = _committed(foreign, source, repo, url, bare.files)
-            stops = sorted({*range(stride - 1, len(nodes), stride), len(nodes) - 1})
-            for count, at in enumerate(stops, 1):
-                revision, node = bare.order[at], nodes[at]
-                if not _both(found, revision, bare.do(f"up {revision}"), repo, history, "deploy", rev=node):
-                    break
-                found.ups = at + 1
-                _equal(url, twin, revision, compare=count % every == 0)
-            below_of = {bare.order[b]: bare.order[a] for a, b in itertools.pairwise(stops)}
-            for at in reversed([at for at in stops if at < found.ups] if foreign.down else []):
-                revision = bare.order[at]
-                below = below_of.get(revision, "base")
-                if not _both(found, revision, bare.do(f"down {below}"), repo, history, "revert"):
-                    break
-                found.downs += 1
-                _equal(url, twin, revision, compare=found.downs % every == 0)
-            if found.ups == len(bare.order) and foreign.down:
-                assert bare.do("tip") == "ok"
-                call(repo, "deploy", env="dev", rev=nodes[-1], history=history)
-                _equal(url, twin, "tip", compare=True)
-        return found
-    finally:
-        history.close()
-        repo.close()
+    with _beside(foreign, url, twin, folder, every=every) as both:
+        last = len(both.nodes) - 1
+        written = (both.bare.order.index(revision) for revision in foreign.rows)
+        stops = sorted({*range(stride - 1, last, stride), last, *written})
+        reached = both.up(stops)
+        if foreign.down and both.down(reached, "base") and reached == stops:
+            both.tip()
+        return both.found
 
 
 def adopted(foreign: Foreign, url: str, twin: str, folder: Path, *, stride: int = 8) -> Found:
-    """A database that something else made, brought half-way by bare Alembic, is adopted and deployed to tip."""
-    source = histories.unpacked(foreign)
+    """A database that something else made, brought half-way by bare Alembic, is adopted, deployed to tip, reverted."""
     python = histories.interpreter(foreign)
     assert python is not None
-    repo, found = Repo(folder / foreign.name), Found()
-    history = HglibHistory(repo.root)
     make = f"import sys\nfrom sqlalchemy import create_engine\nengine = create_engine(sys.argv[1])\n{foreign.made_by}"
     for one in (url, twin):
         address = one.replace("mysql:", "mysql+pymysql:")
         subprocess.run([python, "-c", make, address], check=True, stderr=subprocess.DEVNULL)
-    try:
-        with _bare(foreign, source, url) as first, _bare(foreign, source, twin) as bare:
-            half = len(bare.order) // 2
-            nodes = _committed(foreign, source, repo, url, bare.files)
-            assert [one.do(f"up {bare.order[half]}") for one in (first, bare)] == ["ok", "ok"]
-            call(repo, "adopt", env="dev", rev=nodes[half], history=history)
-            _equal(url, twin, "adoption", compare=True)
-            for at in sorted({*range(half + stride, len(nodes), stride), len(nodes) - 1}):
-                revision = bare.order[at]
-                if not _both(found, revision, bare.do(f"up {revision}"), repo, history, "deploy", rev=nodes[at]):
-                    break
-                found.ups = at - half
-                _equal(url, twin, revision, compare=True)
-        return found
-    finally:
-        history.close()
-        repo.close()
-
-
-def _both(
-    found: Found, revision: str, said: str, repo: Repo, history: HglibHistory, command: str, **options: str
-) -> bool:
-    """Both go, or neither: then what both said is kept."""
-    ours = ""
-    try:
-        call(repo, command, env="dev", history=history, **options)
-    except HgAuroraError as error:
-        ours = f"{type(error).__name__}: {error.message}"
-    assert (said == "ok") is not bool(ours), f"{command} {revision}: bare Alembic says {said}, hgaurora {ours or 'ok'}"
-    if ours:
-        found.stops.append((revision, said, ours))
-    return not ours
-
-
-def _equal(url: str, twin: str, where: str, *, compare: bool) -> None:
-    assert versions(url) == versions(twin), where
-    if compare:
-        one, other = _lines(dump(url)), _lines(dump(twin))
-        differ = "\n".join(difflib.unified_diff(other, one, "bare Alembic", "hgaurora", n=1, lineterm=""))
-        assert not differ, f"after {where} the schemas differ:\n{differ}"
+    with _beside(foreign, url, twin, folder) as both:
+        half, last = len(both.nodes) // 2, len(both.nodes) - 1
+        revision = both.bare.order[half]
+        with _bare(foreign, histories.unpacked(foreign), url) as first:
+            assert [one.do(f"up {revision}") for one in (first, both.bare)] == ["ok", "ok"]
+        call(both.repo, "adopt", env="dev", rev=both.nodes[half], history=both.history)
+        both.equal("adoption")
+        both.found.start = half
+        both.down(both.up(sorted({*range(half + stride, last, stride), last})), revision)
+        return both.found
 
 
 def _lines(text: str) -> list[str]:
@@ -208,8 +241,9 @@ def main() -> int:
     foreign = {one.name: one for one in known}[sys.argv[1]]
     fresh = engines.fresh_my_database if foreign.engine == "mysql" else engines.fresh_database
     with server_for_command(foreign.engine) as (server, folder), fresh(server) as url, fresh(server) as twin:
-        found = adopted(foreign, url, twin, folder) if foreign.made_by else walk(foreign, url, twin, folder)
-    print(f"{foreign.requirement}: {found.ups} up, {found.downs} down, equal after every step")
+        way = adopted if foreign.made_by else walk
+        found = way(foreign, url, twin, folder, stride=foreign.stride)
+    print(f"{foreign.requirement}: {found.ups} revisions up, {found.downs} deploys down, equal after every deploy")
     for revision, bare, ours in found.stops:
         print(f"  neither passes {revision}\n    bare Alembic: {bare}\n    hgaurora:     {ours}")
     print("1 passed, 0 failed")
