@@ -22,6 +22,8 @@ from .model import Fingerprints, Part, PartHashes, Path, Schema, Values
 
 #: not circular, as it came out of tuples; ASCII, no blanks
 _encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
+#: the same for one string
+_quoted = json.encoder.encode_basestring_ascii
 
 _Row = tuple[str, Path, Values]
 
@@ -88,29 +90,51 @@ def parts(schema: Schema) -> dict[str, Part]:
         for path in sorted(objects):
             top = path[:-1] if kind.nested else path
             rows.setdefault((kind.group, top), []).append((name, path, objects[path]))
-    made = (_part(_encode((group, *top)), rows.pop((group, top))) for group, top in list(rows))
+    said: dict[tuple[str, Values], _Said] = {}
+    made = (_part(_encode((group, *top)), rows.pop((group, top)), said) for group, top in list(rows))
     return {part.id: part for part in sorted(made, key=lambda part: part.id)}
 
 
-def _part(id: str, rows: list[_Row]) -> Part:
-    full: list[_Row] = []
-    structure: list[_Row] = []
-    text: list[_Row] = []
+class _Said(NamedTuple):
+    """The values of an object as JSON, as far as each level goes; ``text`` alone, and None where all of it is usual."""
+
+    full: str
+    structure: str
+    text: str | None
+
+
+def _part(id: str, rows: list[_Row], known: dict[tuple[str, Values], _Said]) -> Part:
+    """``known``: what was made of values, by kind. Most columns of a schema say what others say already, and one field
+    has values of one type, so that 1 is not taken for true."""
+    full: list[str] = []
+    structure: list[str] = []
+    text: list[str] = []
     for name, path, values in rows:
-        shape = _SHAPES[name]
-        if len(values) != len(shape.usual):
-            raise ValueError(
-                f"{name} {'.'.join(path)} has {len(values)} values; its kind has {len(shape.usual)} fields"
-            )
-        full.append((name, path, _trimmed(values, shape.usual)))
-        structure.append((name, path, _trimmed(shape.structure(values), shape.structure_usual)))
-        if shape.text is not None and (unusual := _trimmed(shape.text(values), shape.text_usual)):
-            text.append((name, path, unusual))
-    content = _encode(full).encode("ascii")
-    by_structure = sha256(_encode(structure).encode("ascii"))
+        said = known.get((name, values))
+        if said is None:
+            said = known[name, values] = _say(name, path, values)
+        where = f'["{name}",[{",".join(map(_quoted, path))}],'
+        full.append(f"{where}{said.full}]")
+        structure.append(f"{where}{said.structure}]")
+        if said.text is not None:
+            text.append(f"{where}{said.text}]")
+    content = f"[{','.join(full)}]".encode("ascii")
+    by_structure = sha256(f"[{','.join(structure)}]".encode("ascii"))
     by_text = by_structure.copy()
-    by_text.update(_encode(text).encode("ascii"))
+    by_text.update(f"[{','.join(text)}]".encode("ascii"))
     return Part(id, content, by_structure.hexdigest(), by_text.hexdigest(), sha256(content).hexdigest())
+
+
+def _say(name: str, path: Path, values: Values) -> _Said:
+    shape = _SHAPES[name]
+    if len(values) != len(shape.usual):
+        raise ValueError(f"{name} {'.'.join(path)} has {len(values)} values; its kind has {len(shape.usual)} fields")
+    unusual = _trimmed(shape.text(values), shape.text_usual) if shape.text is not None else ()
+    return _Said(
+        _encode(_trimmed(values, shape.usual)),
+        _encode(_trimmed(shape.structure(values), shape.structure_usual)),
+        _encode(unusual) if unusual else None,
+    )
 
 
 def _trimmed(values: Values, usual: Values) -> Values:
