@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -81,12 +82,31 @@ def captured(cursor: psycopg.Cursor[Any], version_table: Path) -> tuple[Schema, 
     """Everything as the transaction sees it that the cursor is in, after :func:`settings`."""
     version = cursor.connection.info.server_version
     rows = Rows(version_table)
-    with _without_collector():
-        for name, text in capture_sql.of_all(version).items():
-            rows.take(name, cursor.execute(text.encode()))
+    with _without_collector(), closing(_answers(cursor.connection, capture_sql.of_all(version))) as answers:
+        for name, found in answers:
+            rows.take(name, found)
         objects = rows.finish()
         known = Known(relations(rows), others(rows), rows.opclasses)
     return Schema(ENGINE, str(version // 10000), objects), known
+
+
+def _answers(
+    connection: psycopg.Connection[Any], queries: Mapping[str, str]
+) -> Generator[tuple[str, psycopg.Cursor[Any]], None, None]:
+    """The answer of each query, in order; while one is read, the server works on the next."""
+
+    def ask(text: str) -> psycopg.Cursor[Any]:
+        return connection.cursor().execute(text.encode())
+
+    with ThreadPoolExecutor(1) as asking:
+        name, *names = queries
+        coming = asking.submit(ask, queries[name])
+        for following in names:
+            found, coming = coming.result(), asking.submit(ask, queries[following])
+            yield name, found
+            found.close()
+            name = following
+        yield name, coming.result()
 
 
 @contextmanager
