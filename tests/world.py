@@ -106,6 +106,8 @@ class Recorder:
     out: list[str] = field(default_factory=list)
     err: list[str] = field(default_factory=list)
     front: str = "hgaurora "
+    #: what the command ended with
+    code: int | None = None
 
     def write(self, text: str) -> None:
         """A result line."""
@@ -147,7 +149,7 @@ def call(
     os.environ.update({"HGRCPATH": "", "HGUSER": "ana"})
     opened = history or HglibHistory(repo.root)
     try:
-        app.run(command, options, history=opened, ui=ui)
+        ui.code = app.run(command, options, history=opened, ui=ui)
     finally:
         if history is None:
             opened.close()

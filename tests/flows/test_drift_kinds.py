@@ -1,101 +1,151 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every kind of object that people use, added, changed or dropped by hand, is found by ``drift``, and said.
+"""Every kind of object: what is added, changed and dropped by hand is found by ``drift``, in words a person reads.
 
-That each kind of the catalogue is captured at all is tested with the capture.
+Two databases are deployed once each, one with all the objects and one without. What is done by hand to all of them is
+on one screen, which has to be what is written here, line by line, and nothing else.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from tests.world import Repo, call, migration, query, sql
+import psycopg
+import pytest
 
+from hgaurora.adapters.history.hglib import HglibHistory
+from hgaurora.core.schema.kinds import KINDS
+from tests.adapters.test_capture_mysql import product, session
+from tests.adapters.test_capture_postgresql import ELSEWHERE
+from tests.engines import fresh_database, fresh_my_database
+from tests.world import Repo, call, migration, settings, sql
 
-class Hand(NamedTuple):
-    """What somebody does, in three steps, and what ``drift`` calls the thing."""
+from . import hand_mysql, hand_postgresql
+from .hand_postgresql import Hand
 
-    kind: str
-    add: str
-    change: str
-    drop: str
-    name: str
+#: what a MySQL or MariaDB server does not have; a foreign table there is one of another engine
+NOT_ON_MYSQL = {
+    "schema", "extension", "enum", "domain", "composite type", "range type", "base type", "foreign table",
+    "unique constraint", "exclusion constraint", "statistics", "policy", "rule", "materialized view", "aggregate",
+    "event trigger", "operator", "operator class", "operator family", "cast", "collation", "conversion",
+    "text search parser", "text search template", "text search dictionary", "text search configuration", "language",
+    "transform", "access method", "foreign-data wrapper", "server", "publication", "subscription",
+}  # fmt: skip
+NOT_ON_MYSQL_ALONE = {"sequence", "package", "package body"}
+#: what is always there, and can only be changed
+ALWAYS = {"database"}
 
-
-_F = "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS"
-_AGG = "CREATE AGGREGATE agg(int) (SFUNC = int4pl, STYPE = int"
-
-HANDS = (
-    Hand("schema", "CREATE SCHEMA s", "COMMENT ON SCHEMA s IS 'x'", "DROP SCHEMA s", "s"),
-    Hand("enum", "CREATE TYPE e AS ENUM ('a')", "ALTER TYPE e ADD VALUE 'b'", "DROP TYPE e", "e"),
-    Hand("domain", "CREATE DOMAIN d AS int", "ALTER DOMAIN d SET NOT NULL", "DROP DOMAIN d", "d"),
-    Hand("composite type", "CREATE TYPE c AS (a int)", "ALTER TYPE c ADD ATTRIBUTE b int", "DROP TYPE c", "c"),
-    Hand("range type", "CREATE TYPE r AS RANGE (subtype = float8)", "COMMENT ON TYPE r IS 'x'", "DROP TYPE r", "r"),
-    Hand("sequence", "CREATE SEQUENCE q", "ALTER SEQUENCE q INCREMENT 2", "DROP SEQUENCE q", "q"),
-    Hand("table", "CREATE TABLE n (i int)", "ALTER TABLE n SET UNLOGGED", "DROP TABLE n", "n"),
-    Hand("column", "ALTER TABLE t ADD x int", "ALTER TABLE t ALTER x TYPE bigint", "ALTER TABLE t DROP x", "t.x"),
-    Hand("primary key", "ALTER TABLE t ADD CONSTRAINT pk PRIMARY KEY (a)", "COMMENT ON CONSTRAINT pk ON t IS 'x'",
-         "ALTER TABLE t DROP CONSTRAINT pk", "pk on t"),
-    Hand("unique constraint", "ALTER TABLE t ADD CONSTRAINT un UNIQUE (b)", "COMMENT ON CONSTRAINT un ON t IS 'x'",
-         "ALTER TABLE t DROP CONSTRAINT un", "un on t"),
-    Hand("foreign key", "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (a) REFERENCES o",
-         "ALTER TABLE t DROP CONSTRAINT fk, ADD CONSTRAINT fk FOREIGN KEY (a) REFERENCES o ON DELETE CASCADE",
-         "ALTER TABLE t DROP CONSTRAINT fk", "fk on t"),
-    Hand("check constraint", "ALTER TABLE t ADD CONSTRAINT ck CHECK (a > 0) NOT VALID",
-         "ALTER TABLE t VALIDATE CONSTRAINT ck", "ALTER TABLE t DROP CONSTRAINT ck", "ck on t"),
-    Hand("exclusion constraint", "ALTER TABLE t ADD CONSTRAINT ex EXCLUDE (b WITH =)",
-         "COMMENT ON CONSTRAINT ex ON t IS 'x'", "ALTER TABLE t DROP CONSTRAINT ex", "ex on t"),
-    Hand("index", "CREATE INDEX ix ON t (b)", "DROP INDEX ix; CREATE INDEX ix ON t (b) WHERE b > 0", "DROP INDEX ix",
-         "ix on t"),
-    Hand("statistics", "CREATE STATISTICS st ON a, b FROM t", "COMMENT ON STATISTICS st IS 'x'", "DROP STATISTICS st",
-         "st on t"),
-    Hand("trigger", "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION tf()",
-         "ALTER TABLE t DISABLE TRIGGER tr", "DROP TRIGGER tr ON t", "tr on t"),
-    Hand("policy", "CREATE POLICY po ON t USING (true)", "ALTER POLICY po ON t USING (a > 0)", "DROP POLICY po ON t",
-         "po on t"),
-    Hand("rule", "CREATE RULE ru AS ON DELETE TO t DO NOTHING", "ALTER TABLE t DISABLE RULE ru", "DROP RULE ru ON t",
-         "ru on t"),
-    Hand("view", "CREATE VIEW v AS SELECT 1 AS a", "CREATE OR REPLACE VIEW v AS SELECT 2 AS a", "DROP VIEW v", "v"),
-    Hand("materialized view", "CREATE MATERIALIZED VIEW m AS SELECT 1 AS a", "COMMENT ON MATERIALIZED VIEW m IS 'x'",
-         "DROP MATERIALIZED VIEW m", "m"),
-    Hand("function", f"{_F} 'SELECT 1'", f"{_F} 'SELECT 2'", "DROP FUNCTION f", "f()"),
-    Hand("procedure", "CREATE PROCEDURE p() LANGUAGE sql AS 'SELECT 1'",
-         "CREATE OR REPLACE PROCEDURE p() LANGUAGE sql AS 'SELECT 2'", "DROP PROCEDURE p", "p()"),
-    Hand("aggregate", f"{_AGG})", f"{_AGG}, INITCOND = '1')".replace("CREATE", "CREATE OR REPLACE"),
-         "DROP AGGREGATE agg(int)", "agg(integer)"),
-    Hand("event trigger", "CREATE EVENT TRIGGER et ON sql_drop EXECUTE FUNCTION ef()",
-         "ALTER EVENT TRIGGER et DISABLE", "DROP EVENT TRIGGER et", "et"),
-)  # fmt: skip
-
-BASE = """
-CREATE TABLE o (id int PRIMARY KEY);
-CREATE TABLE t (a int NOT NULL, b int);
-CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
-CREATE FUNCTION ef() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN NULL; END';
-"""
+Run = Callable[[str], None]
 
 
-def _found(repo: Repo) -> dict[tuple[str, str], str]:
-    """Action and words by kind and name, as ``drift`` has them."""
-    (found,) = call(repo, "drift", env="dev", json=True).json()
-    assert found["drift"] is True
-    return {(one["kind"], one["path"][-1]): one["words"] for one in found["changes"]}
+@pytest.mark.parametrize(
+    ("hands", "kinds"),
+    [
+        pytest.param(hand_postgresql.HANDS, set(KINDS) - ELSEWHERE, id="postgresql"),
+        pytest.param([one for one in hand_mysql.HANDS if one.only != "mysql"], set(KINDS) - NOT_ON_MYSQL, id="mariadb"),
+        pytest.param(
+            [one for one in hand_mysql.HANDS if one.only != "mariadb"],
+            set(KINDS) - NOT_ON_MYSQL - NOT_ON_MYSQL_ALONE,
+            id="mysql",
+        ),
+    ],
+)
+def test_every_kind_has_a_case(hands: Sequence[Hand], kinds: set[str]) -> None:
+    assert {one.kind for one in hands if one.changed and one.says_changed} == kinds
+    assert {
+        one.kind for one in hands if one.made and one.dropped and one.says_made and one.says_dropped
+    } == kinds - ALWAYS
 
 
-def _accepted(repo: Repo) -> None:
-    repo.commit({}, "no migration")
-    call(repo, "deploy", env="dev", accept_drift=True)
-    assert call(repo, "drift", env="dev", json=True).json()[0]["drift"] is False
+def test_on_postgresql(repo: Repo, pg_server: str) -> None:
+    @contextmanager
+    def opened(url: str) -> Iterator[Run]:
+        with psycopg.connect(url, autocommit=True) as connection:
+            yield lambda statement: connection.execute(statement.encode()).close()
+
+    with (
+        fresh_database(pg_server) as without,
+        fresh_database(pg_server) as full,
+        opened(without) as one,
+        opened(full) as other,
+    ):
+        try:
+            one(hand_postgresql.GROUND)
+            other(hand_postgresql.GROUND)
+            by_hand(repo, {"without": without, "full": full}, one, other, hand_postgresql.HANDS)
+        finally:
+            # a database that has one is not dropped
+            for run in (one, other):
+                run("DROP SUBSCRIPTION IF EXISTS reader")
 
 
-def test_every_kind_added_changed_and_dropped(shop: Repo, pg_database: str) -> None:
-    shop.commit({"migrations/versions/r1.py": migration("r1", None, sql(BASE))})
-    call(shop, "deploy", env="dev")
-    for verb, of in (("added", "add"), ("changed", "change"), ("dropped", "drop")):
-        for hand in HANDS:
-            query(pg_database, getattr(hand, of))
-        said = list(_found(shop).values())
-        for hand in HANDS:
-            start = f"{verb} {hand.kind} {hand.name}"
-            assert [line for line in said if line.startswith(start)], (start, said)
-        _accepted(shop)
+def test_on_mariadb_or_mysql(repo: Repo, my_server: str) -> None:
+    def runner(cursor: Any) -> Run:
+        return lambda statement: cursor.execute(statement)
+
+    with (
+        fresh_my_database(my_server) as without,
+        fresh_my_database(my_server) as full,
+        session(without) as one,
+        session(full) as other,
+    ):
+        there = [hand for hand in hand_mysql.HANDS if hand.only in ("", product(one))]
+        try:
+            for cursor in (one, other):
+                for statement in (*hand_mysql.GROUND, *(text for hand in there for text in hand.before)):
+                    cursor.execute(statement)
+            by_hand(repo, {"without": without, "full": full}, runner(one), runner(other), there)
+        finally:
+            one.execute(f"DROP USER IF EXISTS {hand_mysql.USER}")
+
+
+def by_hand(repo: Repo, urls: dict[str, str], without: Run, full: Run, hands: Sequence[Hand]) -> None:
+    """Deploy both databases once; then add to the one, change and drop in the other, and look."""
+    made = migration("0001", None, sql("CREATE TABLE deployed (id int)"))
+    repo.commit({"hgaurora.toml": settings(urls), "migrations/versions/0001.py": made})
+    history = HglibHistory(repo.root)
+
+    def each(run: Run, statements: Sequence[str]) -> None:
+        for statement in (one for text in statements for one in text.split(";; ") if one):
+            run(statement)
+
+    try:
+        each(full, [hand.made for hand in hands])
+        for name in urls:
+            call(repo, "deploy", env=name, history=history)
+        each(without, [hand.made for hand in hands])
+        compare(found(repo, "without", history), [hand.says_made for hand in hands])
+        each(full, [hand.changed for hand in hands])
+        compare(found(repo, "full", history), [hand.says_changed for hand in hands])
+        each(full, [hand.dropped for hand in reversed(hands)])
+        compare(found(repo, "full", history), [hand.says_dropped for hand in hands])
+        # nothing is left of what was undone
+        each(full, [hand.made for hand in hands])
+        each(without, [hand.dropped for hand in reversed(hands)])
+        for name in urls:
+            assert found(repo, name, history) == []
+    finally:
+        history.close()
+
+
+def compare(lines: Sequence[str], texts: Sequence[str]) -> None:
+    """What the cases say is on the screen, each once, and nothing else is."""
+    seen, wanted = Counter(lines), Counter(line for text in texts for line in text.splitlines())
+    assert (list((seen - wanted).elements()), list((wanted - seen).elements())) == ([], [])
+
+
+def found(repo: Repo, environment: str, history: HglibHistory) -> list[str]:
+    """The changes that ``drift`` shows, each on one line. Whether there are any is its exit code."""
+    seen = call(repo, "drift", env=environment, history=history)
+    assert all(len(line) <= 80 for line in seen.out)
+    changes: list[str] = []
+    for line in seen.out[1:]:
+        if line.startswith("    "):
+            changes[-1] += f" {line.strip()}"
+        elif line.startswith("  "):
+            changes.append(line.strip())
+    assert seen.code == (1 if changes else 0)
+    return changes

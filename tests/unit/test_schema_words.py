@@ -79,6 +79,13 @@ def changed(kind: str, path: tuple[str, ...], **facts: tuple[object, object]) ->
             added("column", A, type="bigint", not_null=True, identity="always"),
             "added column orders.a bigint not null generated always as identity",
         ),
+        (added("check constraint", A, expression="((a) > (b))"), "added check constraint a on orders ((a) > (b))"),
+        (added("check constraint", A, expression="(a) > (b)"), "added check constraint a on orders ((a) > (b))"),
+        (added("check constraint", A, expression="(b <> ')')"), "added check constraint a on orders (b <> ')')"),
+        (
+            added("column", A, type="int", default="`b` * 2", generated="virtual"),
+            "added column orders.a int null generated always as (`b` * 2) virtual",
+        ),
         (
             added(
                 "trigger",

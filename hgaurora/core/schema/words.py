@@ -13,6 +13,7 @@ import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 from typing import Any
 
 from ..render import WIDTH, count, cut
@@ -146,6 +147,9 @@ def _declared(kind: str, facts: Facts) -> Facts:
             return _keyed(facts)
         case "trigger":
             return _fired(facts)
+        case "column" if facts.get("generated"):
+            expression = _bare(_said(KINDS[kind].fields[KINDS[kind].at("default")], facts.get("default")))
+            return {**facts, "default": None, "generated": f"always as ({expression}) {facts['generated']}"}
     return facts
 
 
@@ -169,10 +173,17 @@ def _keyed(facts: Facts) -> Facts:
         return facts
     expressions, order = (iter(value) if isinstance(value := facts.get(name), tuple) else iter(()) for name in _KEYED)
     keys = tuple(
-        f"{next(expressions, 'an expression') if column is None else column} {next(order, None) or ''}".rstrip()
+        f"{_key(next(expressions, None)) if column is None else column} {next(order, None) or ''}".rstrip()
         for column in columns
     )
     return {name: value for name, value in facts.items() if name not in _KEYED} | {"columns": keys}
+
+
+def _key(expression: Value) -> str:
+    """An expression in an index, with one pair of brackets where the server has any."""
+    text = "an expression" if expression is None else str(expression)
+    bare = _bare(text)
+    return text if bare == text else f"({bare})"
 
 
 def _counts(below: Mapping[str, int]) -> str:
@@ -205,8 +216,23 @@ def _new(kind: str, facts: Facts) -> str:
 
 def _bracketed(field: Field, value: Value) -> str:
     if field.name in _BRACKETS:
-        return f"({_said(field, value)})"
+        return f"({_bare(_said(field, value))})"
     return _said(field, value) if field.name in _PLAIN else _fact(field, value)
+
+
+def _bare(text: str) -> str:
+    """An expression without the brackets around the whole of it, of which servers write one pair or two.
+
+    >>> [_bare("((id + 1))"), _bare("(a) + (b)"), _bare("(a = ')')")]
+    ['id + 1', '(a) + (b)', "a = ')'"]
+    """
+    while text.startswith("(") and text.endswith(")"):
+        code = re.sub(r"'[^']*'", lambda quoted: "'" * len(quoted[0]), text)
+        depths = list(accumulate({"(": 1, ")": -1}.get(one, 0) for one in code))
+        if 0 in depths[:-1]:
+            break
+        text = text[1:-1]
+    return text
 
 
 def _label(field: Field) -> str:
