@@ -18,7 +18,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.crash.points import Mark
@@ -194,8 +194,14 @@ class Wiretap:
 class Held:
     """A statement that waits in the server until :meth:`release` is called."""
 
-    release: Callable[[], None]
+    let_go: Callable[[], None]
     waits: Callable[[], bool]
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def release(self) -> None:
+        """Let it go on; its connection is closed then."""
+        self.let_go()
+        self.released.set()
 
 
 class _Link:
@@ -239,6 +245,9 @@ class _Link:
             if held is not None:
                 held.waits()
             self._tap.strike()
+            if held is not None:
+                # as where the client's machine is gone: no packet says so, else the server ends what waits in a second
+                held.released.wait(60)
             return False
         self._pending = named
         self._tap.passed.append(text)
