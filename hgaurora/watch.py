@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .core.schema.delta import Change, Delta, delta
-from .core.schema.form import fingerprints, parts, schema_of
+from .core.schema.form import Prints, parts, schema_of
 from .core.schema.ignore import ignoring
 from .core.schema.model import Fingerprints, Part, PartHashes, Schema
 from .core.schema.record import AsOf, Cause, DeltaRow, Pending, Recorded
@@ -49,7 +49,7 @@ class Watch:
     ignore: Sequence[str] = ()
     #: a migration stands half done: what differs is taken for its own, and recorded with it when it is done
     half: bool = False
-    _prints: Fingerprints | None = field(default=None, repr=False)
+    _prints: Prints | None = field(default=None, repr=False)
 
     @classmethod
     def begin(cls, database: Database, ignore: Sequence[str] = ()) -> Watch:
@@ -64,8 +64,8 @@ class Watch:
     def fingerprints(self) -> Fingerprints:
         """Of the schema as last seen."""
         if self._prints is None:
-            self._prints = fingerprints(self.engine, self.major, self.parts)
-        return self._prints
+            self._prints = Prints(self.parts)
+        return self._prints.of(self.engine, self.major)
 
     def drift(self) -> Delta:
         """From what the ledger recorded to what was found; empty where the difference is a migration's whose delta is
@@ -161,8 +161,8 @@ class Watch:
                 self.parts.pop(id, None)
             else:
                 self.parts[id] = part
-        if changed:
-            self._prints = None
+            if self._prints is not None:
+                self._prints.put(id, part)
 
     def _changed(self, known: Mapping[str, PartHashes]) -> dict[str, Part | None]:
         """What is not as recorded, as it is now."""

@@ -284,11 +284,14 @@ def with_user(url: str, user: str, password: str) -> str:
 
 
 @contextmanager
-def fresh_database(server: str, *, prefix: str = "hgaurora_test") -> Iterator[str]:
-    """A new empty database's URL; dropped afterwards with whoever is still in it."""
+def fresh_database(server: str, *, prefix: str = "hgaurora_test", like: str | None = None) -> Iterator[str]:
+    """The URL of a new database, empty or a copy of the one whose URL is ``like``; dropped afterwards with whoever is
+    still in it."""
+    template = urlsplit(like).path.lstrip("/") if like else "template0"
     name = f"{prefix}_{os.getpid()}_{secrets.token_hex(4)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+        text = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        connection.execute(text)
     try:
         yield with_database(server, name)
     finally:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hgaurora.core.schema.form import canonical, fingerprints, part_id, parts, schema_of
+from hgaurora.core.schema.form import Prints, canonical, fingerprints, part_id, parts, schema_of
 from hgaurora.core.schema.kinds import KINDS, Level
 from hgaurora.core.schema.model import Fingerprints, PartHashes, Schema
 
@@ -96,6 +96,34 @@ def test_fingerprints_need_the_hashes_alone() -> None:
     hashes = {id: PartHashes(part.structure, part.text, part.full) for id, part in made.items()}
     assert fingerprints("postgresql", "16", hashes) == fingerprints("postgresql", "16", made)
     assert fingerprints("postgresql", "16", {}).full == sha256(b"").hexdigest()
+
+
+def test_fingerprints_follow_what_changes() -> None:
+    made = parts(schema(*ORDERS))
+    id = '["relation","public","orders"]'
+    changing = Prints(made)
+    before = changing.of("postgresql", "16")
+    assert before == fingerprints("postgresql", "16", made)
+    changing.put(id, PartHashes("1" * 64, "2" * 64, "3" * 64))
+    assert changing.of("postgresql", "16") == fingerprints(
+        "postgresql", "16", {**made, id: PartHashes("1" * 64, "2" * 64, "3" * 64)}
+    )
+    changing.put(id, None)
+    assert changing.of("postgresql", "16") == fingerprints(
+        "postgresql", "16", {one: part for one, part in made.items() if one != id}
+    )
+    changing.put(id, made[id])
+    assert changing.of("postgresql", "16") == before
+
+
+def test_fingerprints_as_somebody_else_would_make_them() -> None:
+    """The rule in the docs, written down a second time."""
+    made = parts(schema(*ORDERS))
+    buckets: dict[str, list[str]] = {}
+    for id in sorted(made):
+        buckets.setdefault(sha256(id.encode()).hexdigest()[:2], []).append(f"{id} {made[id].structure}\n")
+    lines = [f"{name} {sha256(''.join(buckets[name]).encode()).hexdigest()}\n" for name in sorted(buckets)]
+    assert fingerprints("postgresql", "16", made).structure == sha256("".join(lines).encode()).hexdigest()
 
 
 def test_a_field_that_came_later_changes_nothing_where_it_is_usual() -> None:
