@@ -79,7 +79,7 @@ def _deploy(context: Context, target: Target, options: Mapping[str, Any]) -> dic
     for _ in range(REPLANS):
         if found.holder is not None and not found.done:
             found = _wait(context, target, found, options, started)
-        if found.done:
+        if found.done and not options.get("accept_drift"):
             return _nothing(context, target, found, started)
         notes = judged(context, target, found, reapply=bool(options.get("reapply")))
         if shown is None or shown.steps != found.plan.steps:
@@ -135,7 +135,9 @@ def _dry_run(context: Context, target: Target, found: Assessment, options: Mappi
         raise refused
     if target.control.exists() and found.state.ledger is not None and found.holder is None:
         watch = schema.watch(target, half=bool(found.state.half))
-        schema.stop_on_drift(context, target, watch, accept=bool(options.get("accept_drift")), dry_run=True)
+        # a deploy that has nothing to do does not look, so it does not stop either
+        accept = found.done or bool(options.get("accept_drift"))
+        schema.stop_on_drift(context, target, watch, accept=accept, dry_run=True)
     return {
         "environment": target.name,
         "state": "planned",
@@ -416,6 +418,8 @@ def _record(
         if again.epoch != found.plan.base_epoch:
             return None
         watch = schema.watch(target)
+        if found.done and not watch.drift().changes:
+            return _nothing(context, target, found, started)
         schema.stop_on_drift(context, target, watch, accept=bool(options.get("accept_drift")))
         interrupted = found.interrupted.id if found.interrupted else None
         deployment, epoch = target.database.begin(

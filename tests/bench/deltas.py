@@ -90,16 +90,19 @@ def main() -> int:
     given = parser.parse_args()
     os.environ.update({"HGRCPATH": "", "HGUSER": "ana"})
     taken = {}
-    with server_for_command() as (server, _), tempfile.TemporaryDirectory(prefix="hgaurora-") as folder:
-        with engines.fresh_database(server) as filled:
-            fill(filled, given.tables)
-            for name, adapters in (("without", _Without()), ("with", Adapters())):
-                with engines.fresh_database(server, like=filled) as url:
-                    repo = _history(Path(folder) / name, url, given.migrations, given.tables)
-                    first = _deploy(repo, adapters, "0")
-                    taken[name] = _deploy(repo, adapters, "1")
-                    repo.close()
-                    print(f"{name} deltas: first {first:.1f} s, then {taken[name]:.1f} s", flush=True)
+    with (
+        server_for_command() as (server, _),
+        tempfile.TemporaryDirectory(prefix="hgaurora-") as folder,
+        engines.fresh_database(server) as filled,
+    ):
+        fill(filled, given.tables)
+        for name, adapters in (("without", _Without()), ("with", Adapters())):
+            with engines.fresh_database(server, like=filled) as url:
+                repo = _history(Path(folder) / name, url, given.migrations, given.tables)
+                first = _deploy(repo, adapters, "0")
+                taken[name] = _deploy(repo, adapters, "1")
+                repo.close()
+                print(f"{name} deltas: first {first:.1f} s, then {taken[name]:.1f} s", flush=True)
     times = taken["with"] / taken["without"]
     print(f"{given.migrations} migrations onto {given.tables:,} tables: {times:.2f} times as long (at most {GOAL})")
     return int(times > GOAL)

@@ -212,3 +212,20 @@ def test_a_delta_that_could_not_be_recorded_is_made_up_first(shop: Repo, nodes: 
         "SELECT payload::json ->> 'made_up' FROM hgaurora.event WHERE kind = 'delta' ORDER BY seq DESC LIMIT 1",
     ) == [("true",)]
     assert call(shop, "drift", env="dev", json=True).json()[0]["drift"] is False
+
+
+def test_drift_is_accepted_where_there_is_nothing_to_run(shop: Repo, nodes: list[str], pg_database: str) -> None:
+    """A deploy that has nothing to do does not look; told to accept, it looks and records, and only where it must."""
+    call(shop, "deploy", env="dev")
+    before = query(pg_database, "SELECT count(*) FROM hgaurora.deployment")
+    assert call(shop, "deploy", env="dev", accept_drift=True).out[-1].endswith("nothing to do")
+    assert query(pg_database, "SELECT count(*) FROM hgaurora.deployment") == before
+    query(pg_database, "CREATE TABLE by_hand (n int)")
+    assert call(shop, "deploy", env="dev").out[-1].endswith("nothing to do")
+    dry = call(shop, "deploy", env="dev", dry_run=True)
+    assert "nothing was changed; without -n nothing runs" in dry.out
+    assert any("differs from what was recorded" in line for line in dry.err)
+    said = call(shop, "deploy", env="dev", accept_drift=True)
+    assert said.out[-1].startswith(f"dev is now at {nodes[1][:12]}")
+    assert _deltas(pg_database)[-1] == ("drift", None)
+    assert call(shop, "drift", env="dev").out[0].startswith("dev is what ")
