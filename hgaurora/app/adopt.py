@@ -88,7 +88,7 @@ def _adoption(context: Context, target: Target, state: State, changeset: Changes
     :raises StateError: there is nothing to adopt, or something is half done.
     :raises InputError: the changeset does not have what the table says.
     """
-    table = f"{target.settings.schema}.alembic_version"
+    table = target.version_table
     untouched = f"{target.name} was not touched"
     if state.environment is not None and state.environment != target.name:
         raise StateError(

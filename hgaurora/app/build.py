@@ -17,12 +17,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core import render
-from ..core.errors import HgAuroraError, InputError, StateError
+from ..core.errors import HgAuroraError, InputError, RemoteError, SecurityError, StateError
 from ..core.model import Changeset, State
 from ..core.plan import plan_deploy
+from ..core.schema.form import part_id
+from ..core.schema.kinds import KINDS
 from ..core.schema.model import Fingerprints
 from ..core.schema.record import Pending
 from ..core.settings import Environment, Settings
@@ -34,9 +36,15 @@ from .deploy import new_deployment
 from .session import child
 from .states import Held
 
+if TYPE_CHECKING:
+    from ..adapters.local.scratch import Scratch as Server
+
+#: what is the builder's own, and no work of migrations
+NOT_MADE = ("owner", "definer", "charset of database *", "collation of database *")
 #: another way to keep or to make a build: what was kept before is made anew
 FORM = 1
 NAME = "build"
+PRODUCTS = {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,34 @@ class Built:
             self.parts(upto),
             lambda hashes: {one: known[one] for one in hashes if one in known},
             self.node,
+            NOT_MADE,
         )
+
+
+@dataclass(frozen=True)
+class Like:
+    """The server that a build will be compared with: the nearest that can be had on this machine is taken.
+
+    ``engine`` is postgresql, mysql or mariadb; ``collation`` the default of a database on MySQL and MariaDB, that a
+    table has where its migration names none.
+    """
+
+    engine: str
+    collation: str | None = None
+
+    @classmethod
+    def of(cls, other: Held) -> Like:
+        """That of a schema."""
+        if other.engine == "postgresql":
+            return cls(other.engine)
+        path = ("database",)
+        found = other.schema([part_id("database", path)]).objects.get("database", {}).get(path)
+        return cls(other.engine, str(found[KINDS["database"].at("collation")]) if found else None)
+
+    @property
+    def family(self) -> str:
+        """postgresql or mysql."""
+        return "postgresql" if self.engine == "postgresql" else "mysql"
 
 
 class Scratch(Target):
@@ -109,19 +144,22 @@ class _Fixed:
         return True
 
 
-def held(context: Context, changeset: Changeset) -> Held:
-    """A changeset's schema, to be compared."""
+def held(context: Context, changeset: Changeset, like: Like | None = None) -> Held:
+    """A changeset's schema, to be compared with ``like``."""
     name = render.place(changeset.node, changeset.branch)
-    return build(context, changeset).held(name)
+    return build(context, changeset, like).held(name)
 
 
-def build(context: Context, changeset: Changeset) -> Built:
+def build(context: Context, changeset: Changeset, like: Like | None = None) -> Built:
     """A changeset's schema: the kept one, else built now.
 
+    :param like: where it is built; None: as the first environment is.
     :raises InputError: it has no migrations.
+    :raises StateError: there is no server to build it on.
     :raises MigrationFailed: they do not run on an empty database.
     """
-    settings = _settings(context)
+    server, like = _server(context, like)
+    settings = _settings(context, like.family)
     here = Scratch(context, Connection(parameters={}), settings)
     sources = read_sources(context, here, changeset.node, {})
     if not sources.graph.scripts and not sources.repeatables:
@@ -134,12 +172,13 @@ def build(context: Context, changeset: Changeset) -> Built:
     with (folder / "lock").open("a") as lock:
         # one build at a time: the server is stopped behind it
         fcntl.flock(lock, fcntl.LOCK_EX)
-        major = context.adapters.scratch_major()
-        path = folder / f"{_key(settings, sources, major)}.json.z"
+        path = folder / f"{_key(settings, sources, server, like)}.json.z"
         found = _read(path)
         if found is None:
-            context.ui.status(f"    building  {render.place(changeset.node, changeset.branch)} on a local server")
-            with context.adapters.scratch(context.state_folder / ".build", schema=_schema(settings)) as connection:
+            place = "a local server" if server.engine == like.engine else f"a local {PRODUCTS[server.engine]}"
+            context.ui.status(f"    building  {render.place(changeset.node, changeset.branch)} on {place}")
+            at = context.state_folder / ".build"
+            with server.database(at, schema=_schema(settings), collation=like.collation) as connection:
                 found = _run(Scratch(context, connection, settings), changeset, sources)
             _write(path, found)
     return found
@@ -194,11 +233,29 @@ def _run(target: Scratch, changeset: Changeset, sources: Sources) -> Built:
     return Built(changeset.node, tuple(stages), contents)
 
 
-def _settings(context: Context) -> Settings:
+def _server(context: Context, like: Like | None) -> tuple[Server, Like]:
+    """Where to build, and what for. Which product a MySQL environment runs is asked only where there is a choice."""
+    first = next(iter(context.settings.environments.values()), None)
+    family = like.family if like else first.engine if first else "postgresql"
+    found = context.adapters.scratch(family)
+    if like is None and first is not None and family == "mysql" and len(found) > 1:
+        try:
+            like = Like(str(context.target(first.name).database.facts()["product"]).lower())
+        except (RemoteError, SecurityError) as error:
+            context.ui.status(f"warning: {first.name} could not be asked what it runs: {error.message}")
+    like = like or Like(found[0].engine)
+    return next((one for one in found if one.engine == like.engine), found[0]), like
+
+
+def _settings(context: Context, family: str) -> Settings:
     """Those of the project, with one environment to build in."""
     found = context.settings
-    first = next(iter(found.environments.values()), None)
-    environment = Environment(name=NAME, target="local", schema=first.schema if first else "public", snapshot="none")
+    if family == "mysql":
+        environment = Environment(name=NAME, url=f"mysql://localhost/{NAME}", snapshot="none")
+    else:
+        first = next((one for one in found.environments.values() if one.engine == family), None)
+        schema = first.schema if first else "public"
+        environment = Environment(name=NAME, target="local", schema=schema, snapshot="none")
     return Settings(project=found.project, environments={NAME: environment}, source=found.source)
 
 
@@ -212,12 +269,14 @@ def _folder(context: Context) -> Path:
     return folder
 
 
-def _key(settings: Settings, sources: Sources, major: str) -> str:
+def _key(settings: Settings, sources: Sources, server: Server, like: Like) -> str:
     """A hash of all that decides what is built."""
     project = settings.project
     said = [
         FORM,
-        major,
+        server.engine,
+        server.major,
+        like.collation,
         _schema(settings),
         project.env,
         list(project.version_locations),

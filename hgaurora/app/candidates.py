@@ -130,6 +130,9 @@ class Judged:
     def add(self, lines: Iterable[Line]) -> None:
         """Judge more candidates."""
         for line in lines:
+            engines = {one.fingerprints.engine == "postgresql" for one in line.stages}
+            if engines != {self._seen.engine == "postgresql"}:
+                continue  # nothing of the other engine's is near
             self._lines.append(line)
             for one in line.stages:
                 if one.fingerprints.structure == self._prints.structure and self._texts(one) is not False:
@@ -281,8 +284,8 @@ def of_builds(context: Context) -> Iterator[Line]:
         yield _line(context, one)
 
 
-def of_tips(context: Context) -> Iterator[Line]:
-    """Builds of the newest heads of the repository; one that cannot be built is said."""
+def of_tips(context: Context, like: build.Like) -> Iterator[Line]:
+    """Builds of the newest heads of the repository, on a server like one; one that cannot be built is said."""
     seen: list[str] = []
     while len(seen) < TIPS:
         but = " or ".join(seen)
@@ -291,7 +294,7 @@ def of_tips(context: Context) -> Iterator[Line]:
             return
         seen.append(newest.node)
         try:
-            yield _line(context, build.build(context, newest))
+            yield _line(context, build.build(context, newest, like))
         except HgAuroraError as error:
             context.ui.status(f"warning: {newest.short} could not be built: {error.message}")
 

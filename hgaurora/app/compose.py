@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
-from ..core.errors import StateError
+from ..core.errors import InputError, StateError
 from ..core.settings import Environment
+from ..core.settings import values as settings_values
 from ..ports import Connection, ControlPlane, Database, Journal, Migrator
+
+if TYPE_CHECKING:
+    from ..adapters.local.scratch import Scratch
 
 
 def _quiet(action: str) -> None:
@@ -83,46 +87,28 @@ class Adapters:
         return Adapters.database(self, connection, environment)
 
     def reach(self, url: str) -> Connection:
-        """A connection by a libpq URL, for a database that is no environment."""
+        """A connection by a URL (or libpq's keywords), for a database that is no environment.
+
+        :raises InputError: a URL of MySQL or MariaDB that is none.
+        """
+        if settings_values.engine(url) == "mysql":
+            from ..adapters.database.mysql.connection import from_url
+
+            _check(url)
+            return from_url(url)
         from ..adapters.database.postgresql import maintenance
 
         return maintenance.from_url(url)
 
-    def scratch_major(self) -> str:
-        """The engine and major version that :meth:`scratch` has."""
-        from ..adapters.local.binaries import for_server
+    def scratch(self, engine: str) -> Sequence[Scratch]:
+        """Local servers to build in, best first: one for postgresql, those of the machine for mysql.
 
-        return f"postgresql {for_server(None).major}"
+        :param engine: postgresql | mysql (MariaDB too).
+        :raises StateError: there are none; with what to install.
+        """
+        from ..adapters.local import scratch
 
-    @contextmanager
-    def scratch(self, folder: Path, *, schema: str) -> Iterator[Connection]:
-        """An empty database on a local server of our own, which is stopped behind it. One at a time."""
-        from ..adapters.local.binaries import for_server
-        from ..adapters.local.engine import Engine
-
-        found = for_server(None)
-        # a data folder is of one major version
-        engine = Engine(folder, name=f"data{found.major}", fsync=False, tcp=False, binaries=found)
-        server = engine.start()
-        try:
-            with self._fresh(server, schema) as connection:
-                yield connection
-        finally:
-            engine.stop()
-
-    @contextmanager
-    def _fresh(self, server: Connection, schema: str) -> Iterator[Connection]:
-        from ..adapters.database.postgresql import maintenance
-
-        with maintenance.connect(server) as maker:
-            if maker.database("build") is not None:
-                maker.drop("build")  # of a build that was cut off
-            maker.create("build")
-            if schema != "public":
-                with maintenance.connect(server, "build") as inside:
-                    inside.create_schema(schema)
-            yield replace(maintenance.at(server, "build"), schema=schema)
-            maker.drop("build")
+        return scratch.mysql() if engine == "mysql" else scratch.postgresql()
 
     def migrator(self) -> Migrator:
         """Starts migration children."""
@@ -141,3 +127,18 @@ def _conninfo(settings: Environment) -> str:
     """The url as libpq's keywords; the ``user`` key beside a url counts too."""
     pairs = settings.parameters.items()
     return " ".join("{}='{}'".format(k, v.replace("\\", "\\\\").replace("'", "\\'")) for k, v in pairs)
+
+
+def _check(url: str) -> None:
+    """A URL as the settings know it, but for a password, that may be in this one.
+
+    :raises InputError: it is none.
+    """
+    try:
+        parts = urlsplit(url)
+        user, at, host = parts.netloc.rpartition("@")
+        settings_values.url(urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}")))
+    except settings_values.Invalid as error:
+        raise InputError(f"--url {error.message}", state="nothing was done", hint=error.hint) from None
+    except ValueError:
+        raise InputError("--url is no url", state="nothing was done", hint="such as mysql://host/shop") from None

@@ -11,12 +11,12 @@ from typing import Any
 from ..core.schema import words
 from . import schema
 from .context import Context
-from .states import Held, between, named
+from .states import Held, between, both
 
 
 def run(context: Context, options: Mapping[str, Any]) -> int:
     """Compare two states. The exit code is 0 whether they differ or not: :mod:`.drift` answers yes or no."""
-    one, other = named(context, options["a"]), named(context, options["b"])
+    one, other = both(context, options["a"], options["b"])
     found = between(one, other)
     default = _default(context)
     if context.json:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..core import render
 from ..core.errors import InputError, StateError
+from ..core.model import Changeset
 from ..core.schema.delta import Delta, delta
 from ..core.schema.form import parts, schema_of
 from ..core.schema.ignore import ignoring
@@ -95,7 +96,20 @@ def recorded(target: Target, name: str, then: AsOf | None, *, node: str | None =
     )  # fmt: skip
 
 
-def named(context: Context, word: str) -> Held:
+def both(context: Context, a: str, b: str) -> tuple[Held, Held]:
+    """What two words mean, to be compared. A changeset is built on a server like the one of the other side.
+
+    :raises InputError: a word means nothing.
+    """
+    from . import build
+
+    one, other = _named(context, a), _named(context, b)
+    like = next((build.Like.of(held) for held in (one, other) if isinstance(held, Held)), None)
+    first, second = (held if isinstance(held, Held) else build.held(context, held, like) for held in (one, other))
+    return first, second
+
+
+def _named(context: Context, word: str) -> Held | Changeset:
     """What a word means, in this order: an environment, a deploy's id, a snapshot's id, a changeset.
 
     :raises InputError: it is none of them.
@@ -110,7 +124,7 @@ def named(context: Context, word: str) -> Held:
             if found is not None:
                 return found
     try:
-        changeset = context.history.changeset(word)
+        return context.history.changeset(word)
     except InputError as error:
         raise InputError(
             f"{word!r} is no environment, deploy, snapshot or changeset",
@@ -118,9 +132,6 @@ def named(context: Context, word: str) -> Held:
             hint=f"environments are {', '.join(context.names()) or 'not set up'}; deploys are called prod-42, "
             "snapshots prod-42-1",
         ) from error
-    from . import build
-
-    return build.held(context, changeset)
 
 
 def _deploy(target: Target, word: str) -> Held | None:

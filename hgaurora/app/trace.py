@@ -20,6 +20,7 @@ from ..core.model import Changeset, Deployment, State
 from ..ports import Database
 from . import schema
 from .assess import change_request
+from .build import Like
 from .candidates import Judged, of_builds, of_ledger, of_tips
 from .context import Context, Target
 from .revert import changeset_of
@@ -148,7 +149,7 @@ def _by_schema(context: Context, seen: Held, versions: Sequence[str] | None) -> 
     if not judged.equal:
         judged.add(of_builds(context))
     if not judged.equal:
-        judged.add(of_tips(context))
+        judged.add(of_tips(context, Like.of(seen)))
     best = judged.best()
     if best is None:
         raise StateError(

@@ -23,7 +23,6 @@ import shlex
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import tempfile
 import time
@@ -31,7 +30,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...core.errors import RemoteError, SecurityError, StateError
+from ...core.errors import RemoteError, StateError
 from ...ports import Connection
 from ..database.postgresql import maintenance
 from . import files
@@ -262,7 +261,7 @@ class Engine:
         self._trace("created")
 
     def _launch(self) -> _Pidfile:
-        self._make_sockets()
+        files.for_sockets(self.sockets, self._owner)
         killed = 0
         for _ in range(30):
             port = self._port()
@@ -300,19 +299,6 @@ class Engine:
             state="its data are untouched",
             hint=f"read {self.log}",
         )
-
-    def _make_sockets(self) -> None:
-        """:raises SecurityError: the folder below /tmp belongs to somebody else."""
-        for folder in (self.sockets.parent, self.sockets):
-            if not folder.exists():
-                files.private(folder)
-                if os.geteuid() == 0:
-                    os.chown(folder, self._owner, -1)
-            info = folder.lstat()
-            if not stat.S_ISDIR(info.st_mode) or info.st_mode & 0o077 or info.st_uid != self._owner:
-                raise SecurityError(
-                    f"{folder} is not a private folder of this user", hint=f"look who made it, then remove it: {folder}"
-                )
 
     def _port(self) -> int:
         """The remembered port where nobody listens on it, else a free one, remembered.

@@ -9,11 +9,12 @@ import fcntl
 import json
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ...core.errors import InputError, RemoteError
+from ...core.errors import InputError, RemoteError, SecurityError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -38,6 +39,23 @@ def private(folder: Path) -> Path:
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
     return folder
+
+
+def for_sockets(folder: Path, owner: int) -> None:
+    """Make a folder for sockets, that may lie below ``/tmp``, or see that it is ours; so is the one it is in.
+
+    :raises SecurityError: it belongs to somebody else.
+    """
+    for one in (folder.parent, folder):
+        if not one.exists():
+            private(one)
+            if os.geteuid() == 0:
+                os.chown(one, owner, -1)
+        info = one.lstat()
+        if not stat.S_ISDIR(info.st_mode) or info.st_mode & 0o077 or info.st_uid != owner:
+            raise SecurityError(
+                f"{one} is not a private folder of this user", hint=f"look who made it, then remove it: {one}"
+            )
 
 
 def inherit(path: Path) -> None:

@@ -1,6 +1,6 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A MySQL or MariaDB server of our own: one private data folder, a unix socket and a port on 127.0.0.1.
+"""A MySQL or MariaDB server of our own: one private data folder, a unix socket and, mostly, a port on 127.0.0.1.
 
 ::
 
@@ -15,6 +15,7 @@ Nothing is installed with pip: the programs are the machine's, or Debian's packa
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -118,21 +119,37 @@ def _places(programs: Programs) -> list[str]:
     ]
 
 
+def _free() -> int:
+    """A port on 127.0.0.1 on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class Mysqld:
     """One server on one folder. Every method may be called by many processes at once.
 
     :param folder: private; made when needed.
-    :param password: of root, by socket and by TCP; without one anybody on this machine may connect.
-    :param durable: False only where the data may be lost with the machine, in tests.
+    :param password: of root, by socket and by TCP; without one anybody on this machine may connect by TCP.
+    :param durable: False only where the data may be lost with the machine, in tests and for builds.
+    :param tcp: False: only through the socket, in a folder that only its owner may enter.
     """
 
     def __init__(
-        self, folder: Path, programs: Programs | None = None, *, password: str = "", durable: bool = True
+        self,
+        folder: Path,
+        programs: Programs | None = None,
+        *,
+        password: str = "",
+        durable: bool = True,
+        tcp: bool = True,
     ) -> None:
         self.folder = folder.absolute()
         self._programs = programs
         self._password = password
         self._durable = durable
+        self._tcp = tcp
         self.data = self.folder / "data"
         self.log = self.folder / "log"
 
@@ -150,16 +167,27 @@ class Mysqld:
 
     @property
     def socket(self) -> str:
-        """The unix socket's path; relative to the data folder where it would be too long."""
+        """The unix socket's path. Where it would be too long: relative to the data folder, or below /tmp where there is
+        no other way in."""
         near = self.folder / "data" / "s.sock"
-        return str(near) if len(os.fsencode(near)) <= _SOCKET_LIMIT else "s.sock"
+        if len(os.fsencode(near)) <= _SOCKET_LIMIT:
+            return str(near)
+        if self._tcp:
+            return "s.sock"
+        short = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
+        return f"/tmp/hgaurora-{self._owner}/{short}/s.sock"
+
+    @property
+    def _owner(self) -> int:
+        """The user id whose folder this is; root may work in another user's."""
+        return self.folder.stat().st_uid if self.folder.exists() else os.geteuid()
 
     def port(self) -> int | None:
         """The port of the running server, or None."""
         return self._port() if self._pid() is not None else None
 
     def start(self) -> int:
-        """Find the server running, or start it; recovers from a crash. Returns its port on 127.0.0.1.
+        """Find the server running, or start it; recovers from a crash. Returns its port on 127.0.0.1; 0: it has none.
 
         :raises StateError: no programs are installed.
         :raises RemoteError: it does not start; with its last words.
@@ -230,17 +258,17 @@ class Mysqld:
         run = runner(self.folder)
         files.write(self.folder / "init.sql", self._accounts())
         outside = files.private(self.folder / "outside")
+        place = Path(self.socket).parent
+        if place.is_absolute() and place != self.data:
+            files.for_sockets(place, self._owner)
         said = ""
         for _ in range(10):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port: int = probe.getsockname()[1]
+            port = _free() if self._tcp else 0
             files.write_json(self.folder / "engine.json", {"port": port})
             argv = [
                 *self.programs.server,
                 *self._settings(),
-                "--bind-address=127.0.0.1",
-                f"--port={port}",
+                *(("--bind-address=127.0.0.1", f"--port={port}") if self._tcp else ("--skip-networking",)),
                 f"--socket={self.socket}",
                 f"--pid-file={self.data / 'server.pid'}",
                 f"--init-file={self.folder / 'init.sql'}",
@@ -284,10 +312,10 @@ class Mysqld:
         """True where the server sends its greeting: accounts are made before it listens."""
         if self._pid() is None:
             return False
-        with socket.socket() as probe:
+        with socket.socket(socket.AF_INET if self._tcp else socket.AF_UNIX) as probe:
             probe.settimeout(5)
             try:
-                probe.connect(("127.0.0.1", self._port()))
+                probe.connect(("127.0.0.1", self._port()) if self._tcp else self.socket)
                 return bool(probe.recv(1))
             except OSError:
                 return False

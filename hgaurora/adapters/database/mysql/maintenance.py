@@ -29,7 +29,7 @@ DATABASE = "information_schema"
 #: database beside its tables
 BEGUN, SWAPPED, KEPT = (PREFIX + name for name in ("restore", "restored", "retired"))
 
-_NO_SUCH_THREAD, _LOCK_WAIT = 1094, 1205
+_NO_SUCH_THREAD, _LOCK_WAIT, _NO_SUCH_COLLATION = 1094, 1205, 1273
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,16 @@ class Server:
         )
         charset, collation = rows[0]
         self._rows(f"CREATE DATABASE IF NOT EXISTS {quoted(database)} CHARACTER SET {charset} COLLATE {collation}")
+
+    def create_with(self, database: str, collation: str | None) -> None:
+        """Make an empty database with a default collation; with the server's own where it does not know that one."""
+        try:
+            more = f" COLLATE {quoted(collation)}" if collation else ""
+            self._rows(f"CREATE DATABASE {quoted(database)}{more}")
+        except pymysql.MySQLError as error:
+            if numbered(error)[0] != _NO_SUCH_COLLATION:
+                raise
+            self._rows(f"CREATE DATABASE {quoted(database)}")
 
     def drop(self, database: str) -> None:
         """Drop a database, where it is there; its sessions are ended first: an open transaction holds its tables."""
