@@ -103,13 +103,14 @@ def decoded(cell: Any) -> Any:
 
 
 def failure(error: err.Error) -> dict[str, Any]:
-    """An error as the journal keeps it."""
+    """An error as the journal keeps it; PyMySQL before 1.2 has no SQLSTATE in it."""
     number, said = (*error.args, "", "")[:2]
-    return {"error": [number, str(said), error.sqlstate, type(error).__name__]}
+    return {"error": [number, str(said), getattr(error, "sqlstate", None), type(error).__name__]}
 
 
 def raised(kept: dict[str, Any]) -> err.Error:
     """The error that was kept, for a script that caught it."""
     number, said, sqlstate, name = kept["error"]
-    found: err.Error = getattr(err, name, err.OperationalError)(number, said, sqlstate=sqlstate)
+    found: err.Error = getattr(err, name, err.OperationalError)(number, said)
+    found.sqlstate = sqlstate  # PyMySQL before 1.2 does not take it above
     return found
