@@ -8,6 +8,7 @@ compared in the time of their changes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ from typing import Any
 from ..adapters.database import ledger
 from ..core import render
 from ..core.errors import HgAuroraError, InputError
-from ..core.model import Deployment, Outcome
+from ..core.model import Deployment, Kind, Outcome
 from ..core.schema.form import fingerprints, parts, schema_of
 from ..core.schema.model import Fingerprints, Part
 from . import build
@@ -42,6 +43,10 @@ class Candidate:
     #: the migration it is the state after, where that is not the end of a deploy or a changeset
     after: str | None = None
     at: datetime | None = None
+    #: the deployment only found it so when it began: it made nothing of it
+    found_so: bool = False
+    #: the deployments that recorded what no migration made and is in it still
+    by_hand: tuple[str, ...] = ()
     #: asked for where it is shown
     find: Callable[[], tuple[str | None, str | None]] = lambda: (None, None)
     line: Line | None = None
@@ -67,6 +72,11 @@ class Candidate:
         """As screens call it."""
         said = render.place(self.node, self.branch)
         return f"{said}, half way: after {self.after}" if self.after else said
+
+    @property
+    def made_by(self) -> Deployment | None:
+        """The deployment that led to it, where one did."""
+        return None if self.found_so else self.deployment
 
     @property
     def where(self) -> str:
@@ -161,6 +171,7 @@ class Judged:
             self._versions is not None and heads == self._versions,
             one.fingerprints.full == self._prints.full,
             self._texts(one) is True,
+            not one.by_hand,
             one.after is None,
             one.environment is not None,
             bool(one.changed),  # what made the schema, before what left it as it was
@@ -220,16 +231,17 @@ def _recorded(
         key=lambda one: one.started,
     )
     prints: Fingerprints | None = None
+    hand = ByHand()
     for event in events:
         payload, when = event["payload"], datetime.fromisoformat(str(event["at"]))
         while quiet and quiet[0].started < when:
             one = quiet.pop(0)
             if prints is not None:
-                yield _quiet(environment, one, prints)
+                yield _quiet(environment, one, prints, hand.found())
         if event["kind"] == "rebased":
             rebases.append((event["seq"], int(payload["snapshot"]["seq"])))
             continue
-        gone_by.append((event["seq"], payload["parts"]))
+        gone_by.append((event["seq"], event))
         said = payload["fingerprint"]
         prints = Fingerprints(payload["engine"], payload["major"], said["structure"], said["text"], said["full"])
         made = deployments.get(event["deployment"])
@@ -239,6 +251,12 @@ def _recorded(
         if made is not None:
             node, branch = (made.from_node, made.from_branch) if not ended else (made.node or None, made.branch)
         restored = payload["cause"] == "restored"
+        if restored:
+            hand = ByHand()
+            for past in _counting(gone_by, rebases):
+                hand.follow(past, deployments)
+        else:
+            hand.follow(event, deployments)
         yield Candidate(
             prints,
             _folded(gone_by, rebases) if restored else {id: now for id, (_, now) in payload["parts"].items()},
@@ -248,30 +266,78 @@ def _recorded(
             made,
             None if ended or began else str(payload["revision"]),
             when,
+            began,
+            hand.found(),
             lambda node=node, branch=branch: (node, branch),  # type: ignore[misc]
         )
     for one in quiet:
         if prints is not None:
-            yield _quiet(environment, one, prints)
+            yield _quiet(environment, one, prints, hand.found())
 
 
-def _folded(deltas: Sequence[tuple[int, Mapping[str, Any]]], rebases: Sequence[tuple[int, int]]) -> dict[str, str]:
-    """The parts after some deltas, where restores went back in between."""
+_Deltas = Sequence[tuple[int, Mapping[str, Any]]]
+
+
+def _counting(deltas: _Deltas, rebases: Sequence[tuple[int, int]]) -> Iterator[Mapping[str, Any]]:
+    """Those of some deltas that no restore took back."""
     spans = ledger.spans(rebases, deltas[-1][0])
-    known: dict[str, str] = {}
-    for seq, changed in deltas:
+    for seq, event in deltas:
         if any(after < seq <= upto for after, upto in spans):
-            for id, (_, now) in changed.items():
-                known.pop(id, None)
-                if now is not None:
-                    known[id] = now
+            yield event
+
+
+def _folded(deltas: _Deltas, rebases: Sequence[tuple[int, int]]) -> dict[str, str]:
+    """The parts after some deltas, where restores went back in between."""
+    known: dict[str, str] = {}
+    for event in _counting(deltas, rebases):
+        for id, (_, now) in event["payload"]["parts"].items():
+            known.pop(id, None)
+            if now is not None:
+                known[id] = now
     return known
 
 
-def _quiet(environment: str, one: Deployment, prints: Fingerprints) -> Candidate:
+class ByHand:
+    """What no migration made: drift that was accepted, and what was there before the first deploy.
+
+    A part counts until it is what it was before again, or until a migration drops it.
+    """
+
+    def __init__(self) -> None:
+        #: by id of a part: its hash before, and the deployment that recorded it
+        self._parts: dict[str, tuple[str | None, str]] = {}
+
+    def follow(self, event: Mapping[str, Any], deployments: Mapping[str, Deployment]) -> None:
+        """The next delta."""
+        cause, made = event["payload"]["cause"], deployments.get(event["deployment"])
+        # what adopt took over was compared with the changeset then
+        counts = cause == "drift" or (cause == "adopted" and made is not None and made.kind is not Kind.ADOPT)
+        given = ("database",) if cause == "drift" else ("database", "schema", "extension")
+        for id, (before, now) in event["payload"]["parts"].items():
+            known = self._parts.get(id)
+            if known is not None and (now == known[0] or (now is None and not counts)):
+                del self._parts[id]
+            elif counts and known is None and json.loads(id)[0] not in given:
+                self._parts[id] = before, str(event["deployment"])
+
+    def found(self) -> tuple[str, ...]:
+        """The deployments that recorded what is there of it."""
+        return tuple(dict.fromkeys(deployment for _, deployment in self._parts.values()))
+
+
+def _quiet(environment: str, one: Deployment, prints: Fingerprints, by_hand: tuple[str, ...]) -> Candidate:
     """A deploy that left the schema as it was."""
     return Candidate(
-        prints, {}, False, one.heads_after, environment, one, None, one.started, lambda: (one.node or None, one.branch)
+        prints,
+        {},
+        False,
+        one.heads_after,
+        environment,
+        one,
+        None,
+        one.started,
+        by_hand=by_hand,
+        find=lambda: (one.node or None, one.branch),
     )
 
 

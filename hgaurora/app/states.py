@@ -14,7 +14,7 @@ from ..core import render
 from ..core.errors import InputError, StateError
 from ..core.model import Changeset
 from ..core.schema.delta import Delta, delta
-from ..core.schema.form import parts, schema_of
+from ..core.schema.form import parts, portable, schema_of
 from ..core.schema.ignore import ignoring
 from ..core.schema.model import Schema
 from ..core.schema.record import AsOf
@@ -46,11 +46,15 @@ class Held:
         return schema_of(self.engine, self.major, (found[one] for one in hashes))
 
 
-def between(one: Held, other: Held) -> Delta:
-    """What makes the other of the one; without what either environment ignores."""
+def between(one: Held, other: Held, *, full: bool = True) -> Delta:
+    """What makes the other of the one; without what either environment ignores.
+
+    :param full: without it only what counts on another server too: no owners, grants, collations or places.
+    """
     ids = {id for id in {*one.parts, *other.parts} if one.parts.get(id) != other.parts.get(id)}
     patterns = [*one.ignore, *other.ignore]
-    return delta(ignoring(one.schema(ids), patterns), ignoring(other.schema(ids), patterns))
+    before, after = (ignoring(held.schema(ids), patterns) for held in (one, other))
+    return delta(before, after) if full else delta(portable(before), portable(after))
 
 
 def whole(name: str, schema: Schema, *, node: str | None = None, ignore: Sequence[str] = ()) -> Held:

@@ -17,14 +17,19 @@ from typing import Any
 from ..core import render
 from ..core.errors import InputError, StateError
 from ..core.model import Changeset, Deployment, State
+from ..core.schema.delta import Change
+from ..core.schema.kinds import KINDS, Level
 from ..ports import Database
 from . import schema
 from .assess import change_request
 from .build import Like
-from .candidates import Judged, of_builds, of_ledger, of_tips
+from .candidates import Candidate, Judged, of_builds, of_ledger, of_tips
 from .context import Context, Target
 from .revert import changeset_of
 from .states import Held, between, whole
+
+#: what a new database has
+_GIVEN = (("schema", ("public",)), ("extension", ("plpgsql",)))
 
 
 def run(context: Context, options: Mapping[str, Any]) -> int:
@@ -141,12 +146,16 @@ def _origin(context: Context, database: Database, state: State) -> dict[str, Any
 
 def _by_schema(context: Context, seen: Held, versions: Sequence[str] | None) -> tuple[dict[str, Any], list[str]]:
     """By the schema alone, among everything that is known."""
+    if _empty(seen):
+        found: dict[str, Any] = {"by": "schema", "node": None, "branch": None, "deploy": None, "environment": None}
+        found |= {"sure": "empty", "changes": [], "unjudged": [], "same_as": [], "after": None, "by_hand": []}
+        return found, ["this database is empty: nothing says what it was made by"]
     judged = Judged(seen, versions)
     for name in context.names():
         target = context.target(name)
         if target.control.exists():
             judged.add(of_ledger(context, target))
-    if not judged.equal:
+    if all(one.by_hand for one in judged.equal):
         judged.add(of_builds(context))
     if not judged.equal:
         judged.add(of_tips(context, Like.of(seen)))
@@ -157,45 +166,71 @@ def _by_schema(context: Context, seen: Held, versions: Sequence[str] | None) -> 
             state="nothing was done",
             hint="run it in the repository whose migrations made the database",
         )
-    delta = between(best.held(), seen)
-    found: dict[str, Any] = {
+    held, made = best.held(), best.made_by
+    # owners, grants, collations: another copy may have others; they are counted apart, and are no doubt
+    delta = between(held, seen, full=False)
+    besides = [change for change in between(held, seen).changes if _uncounted(change)]
+    found = {
         "by": "schema",
         "node": best.node,
         "branch": best.branch,
-        "deploy": best.deployment.id if best.deployment else None,
+        "deploy": made.id if made else None,
         "environment": best.environment,
+        "by_hand": list(best.by_hand),
+        "besides": [change.to_json() for change in besides],
         **delta.to_json(),
     }
     also = [one for one in judged.equal if one.node != best.node]
     lines = []
-    # owners, grants, collations: another copy may have others; they are counted, and are no doubt
     if judged.equal:
         sure = "structure and texts are equal" if judged.texts else "structure is equal"
         if not judged.texts:
-            known = best.held()
-            sure += f"; texts of {known.engine} {known.major} and {seen.engine} {seen.major} are not judged"
-        lines.append(f"this database is at {best.place}, by schema alone")
+            sure += f"; texts of {held.engine} {held.major} and {seen.engine} {seen.major} are not judged"
+        lines.append(f"this database is {'at ' if best.node else ''}{_place(best)}, by schema alone")
         lines.append(f"  sure      {sure}")
-        if delta.changes:
-            lines.append(f"  besides   {schema.count(delta, 'difference')} of owners, grants, collations or the like")
         if also:
             others = ", ".join(dict.fromkeys(one.place for one in also[:3]))
             lines.append(f"  same as   {others}" + (f" and {len(also) - 3} more" if len(also) > 3 else ""))
     else:
         sure = "nearest"
-        lines.append(f"nearest is {best.place}, by schema alone; {schema.count(delta, 'difference')}:")
+        lines.append(f"nearest is {_place(best)}, by schema alone; {schema.count(delta, 'difference')}:")
         lines += schema.cut(delta, "public")
+    if besides:
+        differences = render.count(len(besides), "difference")
+        lines.append(f"  besides   {differences} of owners, grants, collations or the like, not counted")
+    if best.by_hand:
+        lines.append(f"  by hand   the changeset alone does not make it: see drift of {', '.join(best.by_hand)}")
     if best.where:
         lines.append(f"  seen in   {best.where}")
-    if best.deployment is not None:
-        lines.append(_made_by(context, best.deployment))
+    if made is not None:
+        lines.append(_made_by(context, made))
     changeset = changeset_of(context, best.node, best.branch)
     found |= {"sure": sure, "same_as": [one.node for one in also], "after": best.after}
-    found |= _who(context, changeset, best.deployment)
-    if best.deployment is None and changeset is not None and changeset.author:
+    found |= _who(context, changeset, made)
+    if made is None and changeset is not None and changeset.author:
         person = changeset.author.split("<", 1)[0].strip()
         lines.append(render.cut(f"  author    {person}: {changeset.summary}", render.WIDTH))
     return found, lines
+
+
+def _empty(seen: Held) -> bool:
+    """Whether there is nothing but what every database has."""
+    objects = seen.schema().objects.items()
+    return not any(kind != "database" and (kind, path) not in _GIVEN for kind, paths in objects for path in paths)
+
+
+def _uncounted(change: Change) -> bool:
+    """Whether a change is only one of facts that another copy may have otherwise."""
+    if change.action != "changed":
+        return False
+    return all(field.level is Level.FULL for field in KINDS[change.kind].fields if field.name in (change.after or {}))
+
+
+def _place(best: Candidate) -> str:
+    """Where a schema belongs; without a changeset: where it was found."""
+    if best.node is None and best.environment is not None and best.found_so and best.deployment is not None:
+        return f"as {best.environment} was before its first deploy, {best.deployment.id}"
+    return best.place
 
 
 def _who(context: Context, changeset: Changeset | None, made: Deployment | None) -> dict[str, Any]:

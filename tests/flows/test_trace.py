@@ -157,3 +157,50 @@ def test_another_collation_and_another_major(repo: Repo, nodes: list[str], pg_da
     finally:
         with psycopg.connect(other_major, autocommit=True) as connection:
             connection.execute("DROP DATABASE hgaurora_trace WITH (FORCE)")
+
+
+def test_an_empty_database_is_nobodys(repo: Repo, nodes: list[str], pg_server: str) -> None:
+    with fresh_database(pg_server) as empty:
+        found = _trace(repo, empty)
+        assert (found["node"], found["deploy"], found.get("author"), found["sure"]) == (None, None, None, "empty")
+        assert call(repo, "trace", url=empty).out == ["this database is empty: nothing says what it was made by"]
+
+
+def test_owners_and_grants_are_no_distance(repo: Repo, nodes: list[str], pg_server: str, pg_database: str) -> None:
+    with _copied(pg_database, pg_server) as copy:
+        query(copy, "DROP SCHEMA hgaurora CASCADE; DROP TABLE alembic_version; CREATE TABLE by_hand (n int)")
+        query(copy, "GRANT SELECT ON orders TO public")
+        query(copy, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO public")
+        said = call(repo, "trace", url=copy).out
+        assert said[0] == f"nearest is {nodes[2][:12]} (default), by schema alone; 1 difference:"
+        assert said[1].startswith("  added table by_hand")
+        assert said[2].startswith("  besides   ")
+        assert said[2].endswith("not counted")
+        assert {one["kind"] for one in _trace(repo, copy)["besides"]} >= {"table"}
+
+
+def test_a_state_with_an_accepted_change_says_so(
+    repo: Repo, nodes: list[str], pg_server: str, pg_database: str
+) -> None:
+    query(pg_database, "CREATE TABLE by_hand (n int)")
+    repo.commit({"README": "text"}, "no migration")
+    call(repo, "deploy", env="dev", accept_drift=True)
+    with _copied(pg_database, pg_server) as copy:
+        query(copy, "DROP SCHEMA hgaurora CASCADE; DROP TABLE alembic_version")
+        assert _trace(repo, copy)["by_hand"] == ["dev-4"]
+        said = call(repo, "trace", url=copy).out
+        assert "  by hand   the changeset alone does not make it: see drift of dev-4" in said
+        query(copy, "DROP TABLE by_hand")
+        assert _trace(repo, copy)["by_hand"] == []
+
+
+def test_what_was_there_before_the_first_deploy(repo: Repo, pg_server: str, pg_database: str) -> None:
+    """The first deploy found it so, and made nothing of it."""
+    repo.commit({"hgaurora.toml": settings({"dev": pg_database}), _v("0001_orders"): ONE}, "orders")
+    query(pg_database, "CREATE TABLE legacy (n int)")
+    call(repo, "deploy", env="dev")
+    with fresh_database(pg_server) as other:
+        query(other, "CREATE TABLE legacy (n int)")
+        said = call(repo, "trace", url=other).out
+        assert said[0] == "this database is as dev was before its first deploy, dev-1, by schema alone"
+        assert not any("made by" in line or "author" in line for line in said)

@@ -221,6 +221,21 @@ def _bucket(id: str) -> int:
     return sha256(id.encode("ascii")).digest()[0]
 
 
+def portable(schema: Schema) -> Schema:
+    """The schema without what only the full fingerprint has: those facts are as usual."""
+    kept: dict[str, dict[Path, Values]] = {}
+    for name, objects in schema.objects.items():
+        fields = KINDS[name].fields
+        kept[name] = {
+            path: tuple(
+                field.usual if field.level is Level.FULL else value
+                for field, value in zip(fields, values, strict=True)
+            )
+            for path, values in objects.items()
+        }  # fmt: skip
+    return Schema(schema.engine, schema.major, kept)
+
+
 def canonical(schema: Schema) -> bytes:
     """The whole schema as canonical JSON: engine, major, and the objects of its parts."""
     contents = b",".join(part.content for part in parts(schema).values())
