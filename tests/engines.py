@@ -330,3 +330,17 @@ def fresh_my_database(server: str, *, prefix: str = "hgaurora_test") -> Iterator
                 with suppress(pymysql.MySQLError):  # it has gone by itself
                     cursor.execute(f"KILL {session}")
             cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+
+
+@contextmanager
+def my_user(database: str) -> Iterator[str]:
+    """The URL of a new user with all rights on one MariaDB or MySQL database, and no other; dropped afterwards."""
+    name, password = f"hgat_{secrets.token_hex(4)}", secrets.token_urlsafe(12)
+    connection = my_connection(database)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE USER '{name}'@'%%' IDENTIFIED BY %s", (password,))
+        try:
+            cursor.execute(f"GRANT ALL PRIVILEGES ON `{urlsplit(database).path[1:]}`.* TO '{name}'@'%'")
+            yield with_user(database, name, password)
+        finally:
+            cursor.execute(f"DROP USER '{name}'@'%'")

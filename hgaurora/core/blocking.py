@@ -66,6 +66,8 @@ class Obstacles:
 
     holders: tuple[Holder, ...] = ()
     invalid: tuple[InvalidIndex, ...] = ()
+    #: the right whose lack keeps transactions of others from being seen; None: they were looked at
+    unseen: str | None = None
 
 
 def first_words(query: str | None) -> str | None:
@@ -129,6 +131,8 @@ def held_by(wait: Wait | None, *, engine: str) -> str:
 def obstacle_lines(found: Obstacles) -> list[str]:
     """A line each, before the first migration."""
     lines = []
+    if found.unseen:
+        lines.append(f"note whose transactions are open is not known: the user lacks the right {found.unseen}")
     for holder in found.holders:
         state = f", {holder.state}" if holder.state not in (None, "active") else ""
         held = f"holds locks on {_few(holder.relations)}" if holder.relations else "has a transaction open"
@@ -170,8 +174,11 @@ def wait_json(wait: Wait) -> dict[str, object]:
 
 
 def obstacles_json(found: Obstacles) -> dict[str, object]:
-    """What a preflight found."""
-    return {"holders": [holder_json(one) for one in found.holders], "invalid_indexes": invalid_json(found.invalid)}
+    """What a preflight found; holders are null where they are not known."""
+    return {
+        "holders": None if found.unseen else [holder_json(one) for one in found.holders],
+        "invalid_indexes": invalid_json(found.invalid),
+    }
 
 
 def invalid_json(found: Iterable[InvalidIndex]) -> list[dict[str, object]]:

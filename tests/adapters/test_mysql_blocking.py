@@ -12,8 +12,8 @@ import pytest
 
 from hgaurora.adapters.database.mysql.connection import from_url
 from hgaurora.adapters.database.mysql.database import MysqlDatabase
-from hgaurora.core.blocking import Wait, obstacle_lines, waiting
-from tests.engines import my_connection
+from hgaurora.core.blocking import Wait, obstacle_lines, obstacles_json, waiting
+from tests.engines import my_connection, my_user
 from tests.flows.test_blocking import until
 
 
@@ -91,3 +91,35 @@ def test_old_transactions(my_database: str, shop: MysqlDatabase) -> None:
     assert ours[0].relations == (() if _mariadb(shop) else ("orders",))
     said = "has a transaction open" if _mariadb(shop) else "holds locks on orders"
     assert any(f"note pid {pid} (" in line and said in line for line in obstacle_lines(found))
+
+
+def test_without_the_right_to_look(my_database: str, shop: MysqlDatabase) -> None:
+    """Rights on the one database are enough: who is in the way is then not known, and that is said."""
+    with my_user(my_database) as url:
+        plain = MysqlDatabase(from_url(url), environment="dev")
+        try:
+            found = plain.obstacles(0.0)
+            assert obstacle_lines(found) == [
+                "note whose transactions are open is not known: the user lacks the right PROCESS"
+            ]
+            assert obstacles_json(found)["holders"] is None
+            with (
+                my_connection(my_database) as one,
+                my_connection(url) as two,
+                one.cursor() as holder,
+                two.cursor() as waiter,
+            ):
+                holder.execute("START TRANSACTION")
+                holder.execute("SELECT * FROM orders")
+                thread = threading.Thread(target=waiter.execute, args=("ALTER TABLE orders ADD m int",))
+                thread.start()
+                until(lambda: plain.blockers(two.thread_id()), "it waits")
+                wait = plain.blockers(two.thread_id())
+                one.rollback()
+                thread.join()
+            assert wait is not None
+            assert (wait.relation, wait.holders) == ("orders", ())
+            assert waiting(wait, None, 1, 2.0).startswith("orders: who holds it is not known")
+            assert plain.blockers(0) is None
+        finally:
+            plain.close()

@@ -4,7 +4,8 @@
 
 MySQL shows metadata locks and row locks in ``performance_schema`` (Reference Manual, 29.12.13); MariaDB has it off and
 no other table says who holds a metadata lock, so there the transactions that are open are named, as those that may.
-Sessions of other users are seen with the right PROCESS only.
+InnoDB's tables and sessions of other users are seen with the right PROCESS only, ``performance_schema`` with SELECT on
+it: what the user may not look at is not known, and never an error.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ....core.blocking import Holder, Obstacles, Wait, first_words
+from ....core.errors import SecurityError
 
 #: asks the server; rows are mappings
 Ask = Callable[[str, Mapping[str, object]], Sequence[Mapping[str, Any]]]
@@ -99,26 +101,30 @@ def blockers(ask: Ask, pid: int, database: str, *, mariadb: bool) -> Wait | None
     state = str(doing["state"] or "")
     if "metadata lock" in state:
         if _instrumented(ask, mariadb):
-            found = ask(METADATA, {"pid": pid})
+            found = _allowed(ask, METADATA, {"pid": pid})
             if found:
                 return Wait(relation=_name(found[0], database), holders=_holders(found))
         table = _TABLE.match(str(doing["info"] or ""))
         name = next((one for one in table.groups() if one), None) if table else None
         relation = name.replace("`", "").removeprefix(f"{database}.") if name else None
-        may = _holders(ask(OPEN, {"pid": pid, "older": 0}))
+        may = _holders(_allowed(ask, OPEN, {"pid": pid, "older": 0}) or ())
         return Wait(relation=relation, holders=may, certain=False)
-    rows = ask(ROWS_MARIADB if mariadb else ROWS_MYSQL, {"pid": pid})
+    rows = _allowed(ask, ROWS_MARIADB if mariadb else ROWS_MYSQL, {"pid": pid})
     return Wait(relation=_name(rows[0], database), kind="row", holders=_holders(rows)) if rows else None
 
 
 def obstacles(ask: Ask, older: float, database: str, *, mariadb: bool) -> Obstacles:
     """Transactions that are open for long, and dumps. Which tables they hold is known on MySQL only; there, who holds
     none of this database's is left out."""
-    found = _holders(ask(OPEN, {"pid": 0, "older": older}))
-    if not found or not _instrumented(ask, mariadb):
+    opened = _allowed(ask, OPEN, {"pid": 0, "older": older})
+    if opened is None:
+        return Obstacles(unseen="PROCESS")
+    found = _holders(opened)
+    tables = _allowed(ask, HELD, {"db": database}) if found and _instrumented(ask, mariadb) else None
+    if tables is None:
         return Obstacles(holders=found)
     held: dict[int, list[str]] = {}
-    for row in ask(HELD, {"db": database}):
+    for row in tables:
         held.setdefault(int(row["pid"]), []).append(str(row["name"]))
     return Obstacles(
         holders=tuple(
@@ -137,7 +143,16 @@ def obstacles(ask: Ask, older: float, database: str, *, mariadb: bool) -> Obstac
 
 
 def _instrumented(ask: Ask, mariadb: bool) -> bool:
-    return not mariadb and bool(ask(INSTRUMENTED, {})[0]["n"])
+    found = None if mariadb else _allowed(ask, INSTRUMENTED, {})
+    return bool(found and found[0]["n"])
+
+
+def _allowed(ask: Ask, text: str, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]] | None:
+    """The rows; None: the user may not ask."""
+    try:
+        return ask(text, values)
+    except SecurityError:
+        return None
 
 
 def _name(row: Mapping[str, Any], database: str) -> str:
