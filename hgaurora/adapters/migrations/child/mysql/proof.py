@@ -73,9 +73,8 @@ class Catalogue:
             return _hash([[_COUNTER.sub("", str(cell)) for cell in row[1:2] or row] for row in rows])
         if kind == "accounts":
             tables = ("user_privileges", "schema_privileges", "table_privileges", "column_privileges")
-            return _hash(
-                [self.ask(f"SELECT * FROM information_schema.{table} ORDER BY 1, 2, 3, 4, 5") for table in tables]
-            )
+            # sorted here: the tables have four to seven columns
+            return _hash([sorted(self.ask(f"SELECT * FROM information_schema.{table}"), key=repr) for table in tables])
         select, values = {
             "database": (
                 "SELECT * FROM information_schema.schemata WHERE schema_name = %s",
