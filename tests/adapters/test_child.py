@@ -163,6 +163,7 @@ def test_a_project_s_own_env_runs_unchanged(dev: Bench, connect: str, before: st
 @pytest.mark.parametrize(
     ("env", "said"),
     [
+        (None, "there is no env.py"),
         ("from alembic import context", "ended without running migrations"),
         (ENV.format(connect="connect", before="pass", options=', version_table="other"'), "version_table 'other'"),
         ("from alembic import context\ncontext.configure(url='postgresql://')", "without a connection"),
@@ -174,8 +175,8 @@ def test_a_project_s_own_env_runs_unchanged(dev: Bench, connect: str, before: st
         ),
     ],
 )
-def test_an_env_that_cannot_do_is_named(dev: Bench, env: str, said: str) -> None:
-    target = {"env.py": env.encode()}
+def test_an_env_that_cannot_do_is_named(dev: Bench, env: str | None, said: str) -> None:
+    target = {"env.py": env.encode()} if env is not None else {}
     with dev.child([], env="project", target=target) as session, pytest.raises(ConfigError, match=said):
         session.lock()
 

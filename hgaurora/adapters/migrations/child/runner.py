@@ -94,6 +94,12 @@ class Child:
                 self.loop(environment)
 
     def project(self) -> None:
+        if not os.path.exists(os.path.join(self.job["folder"], "target", "env.py")):
+            raise Refused(
+                "env",
+                "there is no env.py beside the migrations in the changeset",
+                'commit it, or set env = "ours" in [project] of hgaurora.toml',
+            )
         environment = EnvironmentContext(self.config(), self.directory(False), fn=self.steps)
         configure = environment.configure
         environment.configure = functools.partial(self.configure, environment, configure)  # type: ignore[method-assign]
