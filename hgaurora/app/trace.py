@@ -185,7 +185,8 @@ def _by_schema(context: Context, seen: Held, versions: Sequence[str] | None) -> 
     if judged.equal:
         sure = "structure and texts are equal" if judged.texts else "structure is equal"
         if not judged.texts:
-            sure += f"; texts of {held.engine} {held.major} and {seen.engine} {seen.major} are not judged"
+            other = seen.major if seen.engine == held.engine else f"{seen.engine} {seen.major}"
+            sure += f"; texts of {held.engine} {held.major} and {other} are not judged"
         lines.append(f"this database is {'at ' if best.node else ''}{_place(best)}, by schema alone")
         lines.append(f"  sure      {sure}")
         if also:

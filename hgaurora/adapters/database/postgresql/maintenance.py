@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from ....core.errors import RemoteError, SecurityError, StateError
+from ....core.errors import InputError, RemoteError, SecurityError, StateError
 from ....ports import Connection
 from .connection import opened, translated
 from .ledger_sql import LOCK_KEY
@@ -32,8 +32,19 @@ _IS_LOCK: LiteralString = (
 
 
 def from_url(url: str, *, schema: str = "public", version_table: str = "alembic_version") -> Connection:
-    """A connection from libpq's URL or keywords; a password in it is kept out of the parameters."""
-    parameters = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
+    """A connection from libpq's URL or keywords; a password in it is kept out of the parameters.
+
+    :raises InputError: it cannot be read; without what libpq says, which repeats the URL with its password.
+    """
+    try:
+        found = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise InputError(
+            "the url of the database cannot be read",
+            state="nothing was done",
+            hint='such as "postgresql://user@host/shop" or "mysql://user@host/shop"',
+        ) from None
+    parameters = {key: str(value) for key, value in found.items() if value is not None}
     password = parameters.pop("password", None)
     return Connection(parameters=parameters, schema=schema, version_table=version_table, password=lambda: password)
 
