@@ -87,6 +87,28 @@ def test_there_and_back(place: Place) -> None:
     assert place.tables() == {"orders", "customers"}
 
 
+def test_an_event_is_back_and_is_no_drift(repo: Repo, my_database: str) -> None:
+    """It is not in the copy, where it would run: only what serves again is compared."""
+    repo.commit({"hgaurora.toml": settings({"dev": my_database}, extra={"dev": 'snapshot = "each"'})}, "settings")
+    event = "CREATE EVENT tidy ON SCHEDULE EVERY 1 YEAR STARTS '2037-01-01 00:00:00' DO DELETE FROM customers"
+    up = sql("CREATE TABLE customers (id int)") + "\n" + sql(event)
+    repo.commit({"migrations/versions/0001.py": migration("0001", None, up, sql("DROP TABLE customers"))}, "an event")
+    call(repo, "deploy", env="dev")
+    repo.commit({"migrations/versions/0002.py": TWO}, "two")
+    call(repo, "deploy", env="dev")
+    back = call(repo, "revert", env="dev", way="restore", yes=True)
+    assert not [line for line in back.err if "warning" in line]
+    assert any("verify" in line and "schema is the one recorded then" in line for line in back.out + back.err)
+    assert [
+        name
+        for (name,) in query(
+            my_database, "SELECT event_name FROM information_schema.events WHERE event_schema = DATABASE()"
+        )
+    ] == ["tidy"]
+    assert call(repo, "drift", env="dev").code == 0
+    call(repo, "deploy", env="dev")
+
+
 def test_to_a_named_snapshot(place: Place) -> None:
     repo = place.repo
     repo.commit({"migrations/versions/0001.py": ONE, "migrations/versions/0002.py": TWO}, "two")
