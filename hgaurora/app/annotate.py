@@ -6,6 +6,8 @@ environment."""
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +25,12 @@ from .context import Context, Target
 from .revert import changeset_of
 
 Key = tuple[str, tuple[str, ...]]
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")
+_PLAIN_ANY = re.compile(r"[A-Za-z0-9_$]+")
+_PART = re.compile(r"""(?:("(?:[^"]|"")+")|([^."(]+))(\(.*\))?(\.?)""", re.DOTALL)
+#: columns for the names of objects, before other columns go to a line below
+_NAMES = 24
 
 #: what every database has; shown where something was done to it
 _GIVEN = ("database", "schema", "extension")
@@ -48,10 +56,45 @@ class Life:
     path: tuple[str, ...]
     events: list[Event] = field(default_factory=list)
 
+    #: what nobody has to say: the schema that goes without saying
+    default: str = ""
+    #: whether names with upper case letters need quotes
+    folds: bool = True
+
+    @property
+    def near(self) -> tuple[str, ...]:
+        """The path without a schema that goes without saying."""
+        return self.path[1:] if len(self.path) > 1 and self.path[0] == self.default else self.path
+
+    @property
+    def holder(self) -> tuple[str, ...]:
+        """What it hangs on, or itself."""
+        return self.near[:-1] if KINDS[self.kind].nested else self.near
+
     @property
     def name(self) -> str:
-        """As screens call it, without a schema."""
-        return ".".join(self.path)
+        """As it can be given, quoted where it has to be."""
+        if self.kind == "database":
+            return ""
+        *above, last = self.near
+        bare, bracket, rest = last.partition("(") if KINDS[self.kind].group == "routine" else (last, "", "")
+        return ".".join([*(self._quoted(one) for one in above), self._quoted(bare) + bracket + rest])
+
+    @property
+    def shown(self) -> str:
+        """As screens call it: with its kind, where it is neither a table nor a column."""
+        return self.name if self.kind in ("table", "column") else f"{self.kind} {self.name}".rstrip()
+
+    def _quoted(self, name: str) -> str:
+        plain = _PLAIN if self.folds else _PLAIN_ANY
+        return name if plain.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+
+    def means(self, wanted: Sequence[str]) -> bool:
+        """Whether a name is this one's; of a routine it may be without the types of its arguments."""
+        paths = [self.path, self.near]
+        if KINDS[self.kind].group == "routine":
+            paths += [(*path[:-1], path[-1].partition("(")[0]) for path in paths]
+        return tuple(wanted) in paths
 
 
 def run(context: Context, options: Mapping[str, Any]) -> int:
@@ -67,19 +110,64 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
     if context.json:
         context.ui.write(json.dumps([_json(target, life, who, reached) for life in lives]))
         return 0
-    rows = [("object", "changeset", "author", "request", *context.names())]
-    rows += [_row(context, target, life, who, reached) for life in lives]
-    lines = render.table(rows)
-    context.ui.write(lines[0])
-    for line, life in zip(lines[1:], lives, strict=True):
+    rows = [_row(context, target, life, who, reached) for life in lives]
+    for line, number in _laid_out(("object", "changeset", "author", "request"), context.names(), rows):
         context.ui.write(line)
-        if context.verbose:
-            for event in life.events:
+        if context.verbose and number is not None:
+            for event in lives[number].events:
                 by = event.deployment.id if event.deployment else "not known"
                 said = words.words(event.change, schema=target.settings.schema)
                 script = f" {_stem(event.revision)}" if event.revision else ""
-                context.ui.write(f"    {render.utc(event.at)}  {by}, {event.cause}{script}: {said}")
+                text = f"{render.utc(event.at)}  {by}, {event.cause}{script}: {said}"
+                for one in _wrapped(text, "    ", "      "):
+                    context.ui.write(one)
     return 0
+
+
+def _laid_out(
+    head: Sequence[str], environments: Sequence[str], rows: Sequence[Sequence[str]]
+) -> Iterator[tuple[str, int | None]]:
+    """The lines of the table, at most 80 columns, each with the number of the row that it ends.
+
+    Where all columns do not fit, the environments stand on a line below; a long name has a line of its own.
+    """
+    if not _fits([(*head, *environments), *rows]):
+        below: list[list[str]] = []
+        for row in rows:
+            dates = [f"{name} {date}" for name, date in zip(environments, row[len(head) :], strict=True) if date]
+            below.append(_wrapped(", ".join(dates), "  ", "  ") if dates else [])
+        rows, environments = [row[: len(head)] for row in rows], ()
+    else:
+        below = [[] for _ in rows]
+    table = [(*head, *environments), *rows]
+    room = max(_room(table), len(head[0]))
+    apart = [row[0] if len(row[0]) > room else None for row in table]
+    lines = render.table([("" if alone else row[0], *row[1:]) for row, alone in zip(table, apart, strict=True)])
+    yield lines[0], None
+    for number, (alone, line, more) in enumerate(zip(apart[1:], lines[1:], below, strict=True)):
+        said = [*([alone] if alone else []), line, *more]
+        yield from ((one, None) for one in said[:-1])
+        yield said[-1], number
+
+
+def _room(table: Sequence[Sequence[str]]) -> int:
+    """Columns that are left for the names."""
+    return render.WIDTH - sum(2 + max(len(row[i]) for row in table) for i in range(1, len(table[0])))
+
+
+def _fits(table: Sequence[Sequence[str]]) -> bool:
+    return _room(table) >= min(_NAMES, max(len(row[0]) for row in table))
+
+
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        render.WIDTH,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _stem(revision: str) -> str:
@@ -164,28 +252,51 @@ def _moved(found: dict[Key, Life], change: Change) -> None:
 
 def _chosen(target: Target, lives: Sequence[Life], wanted: str | None) -> list[Life]:
     """Without a name: things that stand alone, and what was changed after them. With one: it and all below it."""
-    default = target.settings.schema
-
-    for life in lives:
-        life.path = life.path[1:] if len(life.path) > 1 and life.path[0] == default else life.path
     order = {kind: number for number, kind in enumerate(KINDS)}
-    lives = sorted(lives, key=lambda life: (life.name.split(".")[0], KINDS[life.kind].nested, order[life.kind]))
-    if wanted is None:
-        tops = {life.name: life for life in lives if not KINDS[life.kind].nested}
-        return [life for life in lives if not KINDS[life.kind].nested or _own(life, tops.get(_parent(life.name)))]
-    chosen = [life for life in lives if life.name == wanted or _parent(life.name) == wanted]
-    if not chosen:
+    for life in lives:
+        life.default = target.settings.schema
+        life.folds = target.settings.engine == "postgresql"
+    lives = sorted(lives, key=lambda life: (life.holder, KINDS[life.kind].nested, order[life.kind], life.near))
+    tops = {life.path: life for life in lives if not KINDS[life.kind].nested and KINDS[life.kind].group == "relation"}
+    if wanted is not None:
+        parts = _parsed(wanted)
+        named = [life for life in lives if life.means(parts)]
+        if not named:
+            raise InputError(
+                f"{target.name} has no {wanted}",
+                state="nothing was done",
+                hint=f"{target.context.ui.front}annotate {target.name} lists what there is",
+            )
+        holders = {life.path for life in named if life.path in tops}
+        lives = [life for life in lives if life in named or (KINDS[life.kind].nested and life.path[:-1] in holders)]
+    else:
+        named = [life for life in lives if not KINDS[life.kind].nested]
+    return [life for life in lives if life in named or _own(life, tops.get(life.path[:-1]))]
+
+
+def _parsed(wanted: str) -> list[str]:
+    """A dotted name by its parts, of which any may be quoted; types in brackets belong to the last one.
+
+    :raises InputError: a quote is not closed, or a part is empty.
+
+    >>> _parsed('"Odd Schema"."a.b".c'), _parsed("f(shop.money)")
+    (['Odd Schema', 'a.b', 'c'], ['f(shop.money)'])
+    """
+    names, at = [], 0
+    while found := _PART.match(wanted, at):
+        quoted, plain, types, dot = found.groups()
+        name = plain if quoted is None else quoted[1:-1].replace('""', '"')
+        names.append(name + (types or ""))
+        at = found.end()
+        if not dot:
+            break
+    if at != len(wanted) or not names or wanted.endswith("."):
         raise InputError(
-            f"{target.name} has no {wanted}",
+            f"{wanted} is no name",
             state="nothing was done",
-            hint=f"{target.context.ui.front}annotate {target.name} lists what there is",
+            hint="""write orders, orders.gross, 'f(integer, text)' or '"Order"."Total Net"'""",
         )
-    tops = {life.name: life for life in chosen if not KINDS[life.kind].nested}
-    return [life for life in chosen if life.name == wanted or _own(life, tops.get(wanted))]
-
-
-def _parent(name: str) -> str:
-    return name.rpartition(".")[0]
+    return names
 
 
 def _own(life: Life, top: Life | None) -> bool:
@@ -277,11 +388,11 @@ def _row(context: Context, target: Target, life: Life, who: _Who, reached: _Reac
     if changeset is None:
         cause = event.cause if event else "adopted"
         by = f"{cause} ({event.deployment.id})" if event and event.deployment else "there before"
-        return (life.name, by, "", "", *("" for _ in context.names()))
+        return (life.shown, by, "", "", *("" for _ in context.names()))
     author = render.cut(changeset.author.split("<", 1)[0].strip(), 12) or "not known"
     revision = event.revision if event else None
     return (
-        life.name,
+        life.shown,
         changeset.short,
         author,
         request or "none",
@@ -294,8 +405,9 @@ def _json(target: Target, life: Life, who: _Who, reached: _Reached) -> dict[str,
     changeset, request = who.of(event)
     return {
         "environment": target.name,
-        "object": life.name,
+        "object": life.name or life.kind,
         "kind": life.kind,
+        "path": list(life.path),
         "node": changeset.node if changeset else None,
         "author": changeset.author if changeset else None,
         "change_request": request,

@@ -32,7 +32,7 @@ def brief(found: Delta, *, default: str = "public") -> str:
     if not changes:
         return "no change of the schema"
     first = min(changes, key=lambda change: _WEIGHT.get(change.kind, len(_WEIGHT)))
-    said = f"{first.action} {first.kind} {words.name_of(first.kind, first.path, default)}"
+    said = f"{first.action} {first.kind} {words.name_of(first.kind, first.path, default)}".rstrip()
     if first.to is not None:
         said += f" to {first.to[-1]}"
     return said if len(changes) == 1 else f"{said} and {len(changes) - 1:,} more"

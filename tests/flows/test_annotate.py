@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
 from hgaurora.core.errors import InputError
@@ -72,3 +74,54 @@ def test_what_a_restore_took_back_is_no_past(repo: Repo, pg_database: str) -> No
     call(repo, "deploy", env="dev")
     call(repo, "revert", env="dev", way="restore")
     assert list(_rows(repo)) == ["orders"]
+
+
+ODD = """
+CREATE TABLE "Order" (id int, "Total Net" int);
+CREATE SCHEMA "Odd Schema";
+CREATE TABLE "Odd Schema"."weird.table" ("a.b" int);
+CREATE FUNCTION f(a integer, b text) RETURNS int LANGUAGE sql AS $$SELECT 1$$;
+CREATE FUNCTION f(a integer) RETURNS int LANGUAGE sql AS $$SELECT 1$$;
+CREATE VIEW late AS SELECT id FROM "Order";
+CREATE TABLE a_table_with_a_name_as_long_as_postgresql_will_take_any_of_them (n int)
+"""
+
+
+def test_names_as_they_are_written(shop: Repo, pg_database: str) -> None:
+    down = 'DROP SCHEMA "Odd Schema" CASCADE'
+    shop.commit({_v("0001_odd"): migration("0001", None, sql(ODD), sql(down))})
+    call(shop, "deploy", env="dev")
+    query(pg_database, "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO public")
+    shop.commit({"README": "x"})
+    call(shop, "deploy", env="dev", accept_drift=True)
+
+    def named(wanted: str) -> list[str]:
+        return [one["object"] for one in call(shop, "annotate", env="dev", object=wanted, json=True).json()]
+
+    assert named('"Order"."Total Net"') == ['"Order"."Total Net"']
+    assert named("Order.Total Net") == ['"Order"."Total Net"']
+    assert named('"Odd Schema"."weird.table"."a.b"') == ['"Odd Schema"."weird.table"."a.b"']
+    assert named("f") == ["f(integer)", "f(integer, text)"]
+    assert named("public.f(integer, text)") == ["f(integer, text)"]
+    with pytest.raises(InputError, match="is no name"):
+        named('"Order')
+    for verbose in (False, True):
+        said = call(shop, "annotate", env="dev", verbose=verbose).out
+        assert [line for line in said if len(line) > 80 or not line.strip()] == []
+        starts = [line.split("  ")[0] for line in said]
+        assert {'"Order"', "function f(integer, text)", "view late", "database"} <= set(starts)
+        assert '"Odd Schema"."weird.table"' in starts
+
+
+def test_more_environments_than_fit(repo: Repo, pg_server: str, pg_database: str) -> None:
+    names = ("integration", "acceptance", "production")
+    with ExitStack() as stack:
+        others = {name: stack.enter_context(fresh_database(pg_server)) for name in names}
+        repo.commit({"hgaurora.toml": settings({"dev": pg_database, **others})})
+        repo.commit({_v("0001_orders"): ONE}, "orders")
+        call(repo, "deploy", env="dev")
+        head, row, below = call(repo, "annotate", env="dev").out
+        assert head.split() == ["object", "changeset", "author", "request"]
+        assert row.split()[0] == "orders"
+        assert below.split(", ")[1:] == ["integration no", "acceptance no", "production no"]
+        assert len(below) <= 80

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql as names
 
+from hgaurora.core.errors import InputError
 from tests.engines import fresh_database, with_database
 from tests.world import Repo, call, dump, migration, query, settings, sql
 
@@ -204,3 +205,11 @@ def test_what_was_there_before_the_first_deploy(repo: Repo, pg_server: str, pg_d
         said = call(repo, "trace", url=other).out
         assert said[0] == "this database is as dev was before its first deploy, dev-1, by schema alone"
         assert not any("made by" in line or "author" in line for line in said)
+
+
+@pytest.mark.parametrize("url", ["foo", "postgresql://u:geheim%zz@host/shop", "postgresql://host/shop?geheim=1"])
+def test_what_is_no_url(repo: Repo, url: str) -> None:
+    with pytest.raises(InputError, match="the url of the database cannot be read") as caught:
+        call(repo, "trace", url=url)
+    assert "mysql://user@host/shop" in caught.value.hint
+    assert "geheim" not in str(caught.value)
