@@ -73,6 +73,19 @@ def _free(dev: Bench) -> None:
             "rolled back by itself",
         ),
         (
+            "try:\n    with op.get_bind().begin_nested():\n        op.execute('INSERT INTO made VALUES (1)')\n"
+            "        raise ValueError('wrong')\nexcept ValueError:\n    pass\nop.execute('DROP TABLE made')",
+            "rolled back by itself what stands already, after ValueError: wrong",
+        ),
+        (
+            "op.execute('DROP TABLE made; DELIMITER //\\nCREATE PROCEDURE p() BEGIN SELECT 1; END //')",
+            "sends DELIMITER, which is a command of the client, not of the server",
+        ),
+        (
+            "op.execute(\"SET @s = 'LOCK TABLES made WRITE'; PREPARE s FROM @s; EXECUTE s\")",
+            "locks tables",
+        ),
+        (
             "op.execute('SELECT RELEASE_ALL_LOCKS()')\nop.execute('INSERT INTO made VALUES (1)')",
             "lock is no longer held",
         ),

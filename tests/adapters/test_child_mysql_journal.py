@@ -249,6 +249,102 @@ def test_what_cannot_be_proven_stops_with_both_answers(dev: Bench) -> None:
         fresh(dev)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "ALTRE TABLE t ADD x int",
+        "UPDATE nosuch SET n = 1",
+        "ALTER TABLE t ADD x nosuch int",
+        "RENAME TABLE nosuch TO other",
+        "UPDATE done SET nosuch = 1",
+        "CREATE SERVER",
+    ],
+)
+def test_a_typo_may_be_mended(dev: Bench, wrong: str) -> None:
+    dev.query("CREATE TABLE done (n integer) ENGINE=MyISAM")
+    body = """
+op.execute("CREATE TABLE t (n int)")
+op.execute("INSERT INTO t VALUES (1)")
+op.execute("{}")
+op.execute("INSERT INTO t (n) VALUES (2)")
+"""
+    with pytest.raises(MigrationFailed) as caught:
+        dev.deploy(chain(body.format(wrong)))
+    assert caught.value.state == "2 statements of it stand"
+    assert caught.value.hint is None
+    assert dev.query("SELECT state FROM hgaurora_statement WHERE closed = 0") == [("done",), ("done",)]
+    (result,) = dev.deploy(chain(body.format("ALTER TABLE t ADD x INT")))
+    assert (result.statements, result.replayed) == (4, 2)
+    assert dev.query("SELECT n, x FROM t ORDER BY n") == [(1, None), (2, None)]
+
+
+def test_a_call_that_failed_inside_asks_for_an_answer(dev: Bench) -> None:
+    dev.query("CREATE PROCEDURE p(x int) BEGIN INSERT INTO acct VALUES (x); SELECT n FROM gate; END")
+    with pytest.raises(MigrationFailed, match="gate") as caught:
+        dev.deploy(chain("op.execute('CALL p(7)')"))
+    assert caught.value.state == "nothing of it was done; what the one that failed did before is not known"
+    first = caught.value.hint or ""
+    assert "if a part of it, finish that or undo it by hand first" in first
+    with pytest.raises(MigrationFailed, match=r"earlier run failed at this, and nothing proves") as caught:
+        dev.deploy(chain("op.execute('CALL p(7)')"))
+    assert caught.value.hint == first
+    dev.query("CREATE TABLE gate (n integer)")
+    with pytest.raises(MigrationFailed, match=r"journaled 'CALL p\(7\)', now 'CALL p\(8\)'") as caught:
+        dev.deploy(chain("op.execute('CALL p(8)')"))
+    assert caught.value.hint == first
+    dev.query("DELETE FROM acct WHERE n = 7")
+    dev.query("DELETE" + first.split("DELETE")[1].split("; ")[0])
+    dev.deploy(chain("op.execute('CALL p(8)')"))
+    assert dev.query("SELECT n FROM acct ORDER BY n") == [(1,), (8,)]
+
+
+def test_an_execute_of_an_expression_is_journaled(dev: Bench) -> None:
+    if "MariaDB" not in dev.query("SELECT version()")[0][0]:
+        text = "SET @s = CONCAT('INSERT INTO acct ', 'VALUES (4)'); PREPARE s FROM @s; EXECUTE s"
+    else:
+        text = "EXECUTE IMMEDIATE CONCAT('INSERT INTO acct ', 'VALUES (4)')"
+    with pytest.raises(MigrationFailed, match="gate"):
+        dev.deploy(chain(f'op.execute("{text}")\nop.execute("SELECT 1 FROM gate")'))
+    dev.query("CREATE TABLE gate (n integer)")
+    dev.deploy(chain(f'op.execute("{text}")\nop.execute("SELECT 1 FROM gate")'))
+    assert dev.query("SELECT n FROM acct ORDER BY n") == [(1,), (4,)]
+
+
+def test_values_made_anew_are_told_and_can_be_written_down(dev: Bench) -> None:
+    body = """
+import uuid
+op.execute("CREATE TABLE w (t varchar(40))")
+op.get_bind().execute(sa.text("INSERT INTO w VALUES (:t)"), {{"t": {}}})
+op.execute("SELECT 1 FROM gate")
+"""
+    with pytest.raises(MigrationFailed, match="gate"):
+        dev.deploy(chain(body.format("str(uuid.uuid4())")))
+    dev.query("CREATE TABLE gate (n integer)")
+    with pytest.raises(MigrationFailed, match="the same text with other parameters") as caught:
+        dev.deploy(chain(body.format("str(uuid.uuid4())")))
+    hint = caught.value.hint or ""
+    assert "another text or other values each time" in hint
+    assert "snapshot" not in hint
+    ((shown,),) = dev.query("SELECT" + hint.split("SELECT")[1].split(" shows")[0])
+    dev.deploy(chain(body.format(repr(shown.split("'")[1]))))
+    assert dev.query("SELECT count(*) FROM w") == [(1,)]
+
+
+def test_what_a_script_made_anew_did_can_be_taken_back(dev: Bench) -> None:
+    made = "op.execute('CREATE TABLE w (n int)')\n"
+    body = made + "op.execute('INSERT INTO w VALUES ({})')\nop.execute('SELECT 1 FROM gate')"
+    with pytest.raises(MigrationFailed, match="gate"):
+        dev.deploy(chain(body.format(1)))
+    dev.query("CREATE TABLE gate (n integer)")
+    with pytest.raises(MigrationFailed, match="statement 2 is not the one") as caught:
+        dev.deploy(chain(body.format(2)))
+    dev.query("DELETE FROM w")
+    dev.query("DELETE FROM" + (caught.value.hint or "").split("DELETE FROM")[1])
+    (result,) = dev.deploy(chain(body.format(2)))
+    assert (result.statements, result.replayed) == (3, 1)
+    assert dev.query("SELECT n FROM w") == [(2,)]
+
+
 def test_a_trigger_into_a_table_without_transactions_is_seen(dev: Bench) -> None:
     dev.query("CREATE TABLE done (n integer) ENGINE=MyISAM")
     dev.query("CREATE TRIGGER tr AFTER UPDATE ON acct FOR EACH ROW BEGIN INSERT INTO done VALUES (NEW.n); END")

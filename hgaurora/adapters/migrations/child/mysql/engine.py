@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL
 
 from .guard import LIMIT, TRY_AGAIN, Guard, GuardedConnection, GuardedCursor
 from .sql import Kind
+from .unproven import answers
 
 #: no room for one more session (MySQL Server Error Reference)
 FULL = frozenset({1040, 1203, 1226})
@@ -175,7 +176,9 @@ class Engine:
             number, said = None, str(error)
         flight = self._guard.flight if self._guard else None
         again = (number in TRY_AGAIN and flight is not Kind.OPAQUE) or (number == LIMIT and flight is Kind.DDL)
+        open_row = self._guard.journal.unproven() if self._guard else None
         return {
+            "hint": answers(self.job["ledger"]["journal_table"], open_row) if open_row else "",
             "again": again,
             "errno": number,
             "sqlstate": getattr(error, "sqlstate", None),

@@ -14,6 +14,7 @@ import collections
 import contextlib
 import functools
 import json
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ from .proof import Catalogue, provable, rest, verdict
 from .session import Session
 from .sql import Kind, Statement, assigned, calls, kind, refusal
 from .tables import Tables
+from .unproven import answers, differs, harmless
 
 __all__ = ["Guard", "GuardedConnection", "GuardedCursor"]
 
@@ -201,6 +203,8 @@ class Guard:
             sent = Sent(found[0] if found else Statement(filled, ()), filled, text, send, False)
             return self._one(cursor, sent) if found else self._sent(sent)
         for one in found:
+            self._allowed(one)
+        for one in found:
             self._one(cursor, Sent(one, one.text, one.text, functools.partial(cursor.execute, one.text), False))
         return cursor.rowcount
 
@@ -208,16 +212,12 @@ class Guard:
 
     def _one(self, cursor: Any, sent: Sent) -> Any:
         found = kind(sent.meaning)
-        if why := refusal(sent.meaning):
-            raise Refused(
-                "transaction",
-                f"the migration sends {' '.join(filter(None, sent.meaning.words[:2]))}, which {why}",
-                "each statement of a migration stands by itself here; leave it out",
-            )
+        self._allowed(sent.meaning)
         if found is Kind.EXECUTE:
             sent.meaning = self._prepared(sent.meaning)
             sent.hashes = (sent.hashes[0], sha(f"{sent.sql}\n{sent.meaning.text}"))
             found = kind(sent.meaning) if sent.meaning.tokens else Kind.OPAQUE
+            self._allowed(sent.meaning)
         if found is Kind.SESSION:
             return self._session(cursor, sent)
         if found in (Kind.COMMIT, Kind.ROLLBACK, Kind.SAVEPOINT):
@@ -238,9 +238,18 @@ class Guard:
                 "journal",
                 f"the migration uses the temporary table {', '.join(sorted(self.gone))}, which an earlier run made and "
                 f"which ended with it: {sent.sql[:200]!r}",
-                "restore the snapshot taken before this migration",
             )
         return self._do(cursor, sent, found)
+
+    def _allowed(self, meaning: Statement) -> None:
+        """Refuse what cannot be journaled."""
+        if not (why := refusal(meaning)):
+            return
+        words = [word for word in meaning.words[:2] if word]
+        hint = "each statement of a migration stands by itself here; leave it out"
+        if words[0] == "DELIMITER":
+            words, hint = words[:1], "leave it out: a body is read to its END, whatever semicolons it holds"
+        raise Refused("transaction", f"the migration sends {' '.join(words)}, which {why}", hint)
 
     def _do(self, cursor: Any, sent: Sent, found: Kind) -> Any:
         """Send a statement that no earlier run has sent to its end."""
@@ -295,8 +304,10 @@ class Guard:
             self._end("ROLLBACK")
         elif words[0] == "SAVEPOINT":
             self.savepoints[sent.meaning.tokens[-1].text] = self.since
-        elif words[0] == "ROLLBACK":
-            self.lost = self.lost or self.since > self.savepoints.get(sent.meaning.tokens[-1].text, self.since)
+        elif words[0] == "ROLLBACK" and self.since > self.savepoints.get(sent.meaning.tokens[-1].text, self.since):
+            # at once, before more is done that stands; and in the end, where the script catches this
+            self.lost = True
+            raise _rolled_back()
         return cursor.answer(results.Result({"count": 0}))
 
     def _prepared(self, meaning: Statement) -> Statement:
@@ -389,7 +400,8 @@ class Guard:
         ``again``: the row of an earlier try. ``why``: the reason for which nothing could prove it.
         """
         seen = found is Kind.DDL and provable(sent.meaning)
-        picture = {"why": why or f"what {sent.meaning.words[0] or 'it'} does cannot be seen"}
+        verb = sent.meaning.words[0] if sent.meaning.tokens else "EXECUTE"
+        picture = {"why": why or f"what {verb or 'it'} does cannot be seen"}
         if seen:
             picture = self._picture(sent)
         sent.state = "intent"
@@ -420,7 +432,7 @@ class Guard:
             if self.connection.open:
                 if self.in_transaction:
                     self._end("ROLLBACK")
-                if seen and verdict(sent.meaning, picture, self._picture(sent)) == "again":
+                if self._came_to_nothing(sent, error, picture if seen else None):
                     # the server refused it and nothing changed: a mended script may go on with something else
                     self.journal.forget(row)
                     self._failed(sent, error)
@@ -435,6 +447,16 @@ class Guard:
         self.tables.forget(named(sent.meaning).tag if seen else "*")
         self._touch(sent.meaning, found)
         return answer
+
+    def _came_to_nothing(self, sent: Sent, error: pymysql.err.MySQLError, before: dict[str, Any] | None) -> bool:
+        """True where it is proven that a statement that failed had no effect. ``before``: None where it is not seen."""
+        number = error.args[0] if error.args else None
+        if before is None:
+            return harmless(sent.meaning, number, self.tables, self.session.database)
+        now = self._picture(sent)
+        if verdict(sent.meaning, before, now) == "again":
+            return True
+        return now == before and harmless(sent.meaning, number, self.tables, self.session.database)
 
     def _picture(self, sent: Sent) -> dict[str, Any]:
         """What the catalogue says of what a statement names."""
@@ -474,7 +496,7 @@ class Guard:
                 "journal",
                 f"statement {self.passed + 1} is not the one an earlier run sent{same}: journaled "
                 f"{row['sql'][:200]!r}, now {sent.sql[:200]!r}",
-                "deploy the script as it was when it was interrupted, or restore the snapshot taken before it",
+                self._differs(row),
             )
         if row["state"] == "failed" and len(self.replay) > 1:
             # the script caught it and went on
@@ -492,6 +514,16 @@ class Guard:
         self.since = self.since + 1 if found is Kind.DATA else 0 if found is not Kind.READ else self.since
         return self._answer(cursor, kept)
 
+    def _differs(self, row: Row) -> str:
+        """What to do where the script sends something else than this row, or nothing."""
+        last = len(self.replay) == 1
+        unknown = row["state"] == "intent" or (row["state"] == "failed" and last)
+        return (
+            answers(self.ledger["journal_table"], row)
+            if unknown
+            else differs(self.ledger["journal_table"], row, self.key)
+        )
+
     def _proven(self, cursor: Any, sent: Sent, found: Kind, row: Row) -> bool:
         """Find out what became of a statement whose result is not known. False: it was sent again."""
         before = json.loads(row["proof"]) if row["proof"] else {"why": "nothing was noted of it"}
@@ -501,14 +533,12 @@ class Guard:
             if row["state"] == "failed":
                 said = "rest" if said == "rest" else "again"
         if said == "unknown":
-            was = "failed" if row["state"] == "failed" else "may have sent"
-            ledger = self.ledger["journal_table"]
+            was = "failed at" if row["state"] == "failed" else "may have sent"
             raise Refused(
                 "journal",
                 f"an earlier run {was} this, and nothing proves whether it took effect: {sent.sql[:200]!r}"
                 + (f" ({before['why']})" if "why" in before else ""),
-                f"look; if it did, UPDATE {ledger} SET state = 'done', result = '{{\"count\": 0}}' "
-                f"WHERE id = {row['id']}; if not, DELETE FROM {ledger} WHERE id = {row['id']}; then run again",
+                answers(self.ledger["journal_table"], row),
             )
         if said == "done":
             self.journal.settle(row, "done", json.dumps({"count": -1 if "SELECT" in sent.meaning.words else 0}))
@@ -525,7 +555,6 @@ class Guard:
             raise Refused(
                 "journal",
                 f"the earlier run read {kept['unrecorded']}, which is not journaled",
-                "restore the snapshot taken before this migration",
             )
         for name, value in kept.get("variables", {}).items():
             column = name.replace("`", "``").replace("%", "%%")
@@ -543,14 +572,10 @@ class Guard:
                 "journal",
                 f"the script ends before statement {self.passed + 1}, which an earlier run sent: "
                 f"{self.replay[0]['sql'][:200]!r}",
-                "deploy the script as it was when it was interrupted, or restore the snapshot taken before it",
+                self._differs(self.replay[0]),
             )
         if self.lost:
-            raise Refused(
-                "transaction",
-                "the migration rolled back by itself what stands already, and went on",
-                "each statement of a migration is committed at once here: leave rollback() out",
-            )
+            raise _rolled_back()
         if self.foreign:
             raise Refused(
                 "threads", "the migration sent statements from a thread of its own", "send them from upgrade()"
@@ -592,6 +617,17 @@ class Guard:
         self.seq = self.ask(self.ledger["seq"], {})[0][0]
         self.trace("after", "ledger")
         self.recorded = True
+
+
+def _rolled_back() -> Refused:
+    # begin_nested() of SQLAlchemy rolls back because of an error, which would not be seen otherwise
+    cause = sys.exc_info()[1]
+    after = f", after {type(cause).__name__}: {str(cause)[:300]}" if cause else ""
+    return Refused(
+        "transaction",
+        f"the migration rolled back by itself what stands already{after}",
+        "each statement of a migration is committed at once here: leave rollback() and begin_nested() out",
+    )
 
 
 def _cell(value: Any) -> Any:

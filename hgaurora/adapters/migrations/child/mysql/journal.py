@@ -149,9 +149,14 @@ class Journal:
         last = self.rows[-1] if self.rows else {"state": "done"}
         if last["state"] == "intent":
             return (stand + "; " if done else "") + "whether its next statement took effect is not known"
-        if last["state"] == "failed" and "why" in json.loads(last["proof"] or "{}"):
+        if self.unproven() is not None:
             return said + "; what the one that failed did before is not known"
         return said
+
+    def unproven(self) -> Row | None:
+        """The row of the statement that failed last, where nothing proves what it did."""
+        last = self.rows[-1] if self.rows else {"state": "done"}
+        return last if last["state"] == "failed" and "why" in json.loads(last["proof"] or "{}") else None
 
     def fenced(self, ask: Ask, versions: list[str] | None = None) -> None:
         """Find out which fence does not hold, as the same connection sees it, and raise it."""

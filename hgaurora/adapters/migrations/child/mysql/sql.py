@@ -183,6 +183,7 @@ REFUSED: tuple[tuple[tuple[str, ...], str], ...] = (
     (("SHUTDOWN",), "stops the server"),
     (("RESTART",), "stops the server"),
     (("KILL",), "ends sessions"),
+    (("DELIMITER",), "is a command of the client, not of the server"),
 )
 #: functions that tell of the statement before
 _BEFORE = frozenset({"ROW_COUNT", "FOUND_ROWS"})
@@ -191,6 +192,8 @@ _BEFORE = frozenset({"ROW_COUNT", "FOUND_ROWS"})
 def refusal(statement: Statement) -> str:
     """Why a statement may not be sent; empty: it may."""
     words = statement.words
+    if not words:
+        return ""
     for first, why in REFUSED:
         if words[: len(first)] == first:
             return why

@@ -42,15 +42,22 @@ class Tables:
 
     def functions(self, names: frozenset[str]) -> frozenset[str]:
         """Those of some names that are stored functions of any database, upper case."""
-        if not names:
-            return frozenset()
+        return names & self._stored() if names else frozenset()
+
+    def bare(self, statement: Statement, database: str) -> bool:
+        """True where no trigger and no stored function can run with a change of data."""
+        places = [(db or database, name) for db, name in _written(statement)]
+        return not self._stored() and all(len(self._look(*place)) == 1 for place in places)
+
+    def _stored(self) -> frozenset[str]:
+        """The names of all stored functions, upper case."""
         if self._functions is None:
             rows = self.ask(
                 "SELECT routine_name FROM information_schema.routines"
                 " WHERE routine_type = 'FUNCTION' AND routine_schema NOT IN ('sys', 'mysql')"
             )
             self._functions = frozenset(str(row[0]).upper() for row in rows)
-        return names & self._functions
+        return self._functions
 
     def unprovable(self, statement: Statement, database: str, temporary: set[str]) -> str:
         """The first table without transactions that a change of data may write to, whether by itself, through a view,
