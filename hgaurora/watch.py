@@ -91,7 +91,7 @@ class Watch:
             self._record(
                 deployment, epoch, Cause.STEP, changed, hashes, found.all.changes, known.pending[-1], more=more
             )
-            return found.said
+            return found.all
         if self.half:
             contents = self.database.contents([known.parts[id].full for id in changed if id in known.parts])
             then = parts(schema_of(known.fingerprints.engine, known.fingerprints.major, contents.values()))
@@ -102,7 +102,7 @@ class Watch:
         return None
 
     def after(self, step: Pending, epoch: str, touched: Mapping[str, object] | None) -> Delta:
-        """What a step that has just been committed changed, recorded."""
+        """What a step that has just been committed changed, recorded: all of it, as the log says it later."""
         looked = self.database.capture_parts(touched, self.parts.keys())
         if looked is None:
             now = self._whole()
@@ -116,7 +116,7 @@ class Watch:
         self._take(changed)
         found = self._delta(before, changed)
         self._record(step.deployment, epoch, Cause.STEP, changed, hashes, found.all.changes, step)
-        return found.said
+        return found.all
 
     def last_look(self, deployment: str, epoch: str) -> Delta | None:
         """Where a capture is cheap: the whole once more, after the last step. What differs was changed by somebody else

@@ -200,7 +200,10 @@ def _by_schema(context: Context, seen: Held, versions: Sequence[str] | None) -> 
         differences = render.count(len(besides), "difference")
         lines.append(f"  besides   {differences} of owners, grants, collations or the like, not counted")
     if best.by_hand:
-        lines.append(f"  by hand   the changeset alone does not make it: see drift of {', '.join(best.by_hand)}")
+        first, *rest = best.by_hand
+        lines.append(
+            f"  by hand   the changeset alone does not make it: see log -v of {first}{' and others' if rest else ''}"
+        )
     if best.where:
         lines.append(f"  seen in   {best.where}")
     if made is not None:

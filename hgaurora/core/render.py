@@ -269,7 +269,8 @@ def _log_detail(deployment: Deployment, steps: Sequence[StepRow]) -> str:
     if deployment.change_request:
         parts.append(deployment.change_request)
     if deployment.way is not Way.RESTORE:
-        parts.append(_stems(steps) or "no migrations")
+        none = "no migrations" if deployment.outcome in (Outcome.OK, Outcome.SUPERSEDED) else "no migration is done"
+        parts.append(_stems(steps) or none)
     return "; ".join(parts)
 
 

@@ -161,6 +161,16 @@ def test_what_is_ignored_is_recorded_and_no_drift(repo: Repo, pg_database: str) 
     assert query(pg_database, "SELECT count(*) FROM hgaurora.part WHERE id LIKE '%log_p2026%'") == [(1,)]
 
 
+def test_a_step_says_what_its_log_says(repo: Repo, pg_database: str) -> None:
+    """What is ignored is no drift; of a migration it is counted in the line of the step as in the log."""
+    text = settings({"dev": pg_database}, extra={"dev": 'snapshot = "none"\nignore = ["public.log_p*"]'})
+    made = migration("0001", None, sql("CREATE TABLE log_p1 (n int); CREATE TABLE orders (n int)"), "pass")
+    repo.commit({"hgaurora.toml": text, _v("0001_two"): made})
+    assert any("added table log_p1 and 1 more" in line for line in call(repo, "deploy", env="dev").out)
+    said = call(repo, "log", env="dev", verbose=True).out
+    assert [line.split()[2] for line in said if "added table" in line] == ["log_p1", "orders"]
+
+
 def test_a_changeset_without_migrations_stops_on_drift_too(shop: Repo, nodes: list[str], pg_database: str) -> None:
     call(shop, "deploy", env="dev", rev=nodes[1])
     tip = shop.commit({"README": "text"}, "no migration")

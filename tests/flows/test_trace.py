@@ -190,7 +190,7 @@ def test_a_state_with_an_accepted_change_says_so(
         query(copy, "DROP SCHEMA hgaurora CASCADE; DROP TABLE alembic_version")
         assert _trace(repo, copy)["by_hand"] == ["dev-4"]
         said = call(repo, "trace", url=copy).out
-        assert "  by hand   the changeset alone does not make it: see drift of dev-4" in said
+        assert "  by hand   the changeset alone does not make it: see log -v of dev-4" in said
         query(copy, "DROP TABLE by_hand")
         assert _trace(repo, copy)["by_hand"] == []
 

@@ -35,6 +35,16 @@ def changed(kind: str, path: tuple[str, ...], **facts: tuple[object, object]) ->
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        (changed("database", (), collation=("C", "C.UTF-8")), "changed database: collation C to C.UTF-8"),
+        (
+            changed(
+                "text search configuration",
+                ("public", "mine"),
+                mappings=(("asciiword: simple", "int: simple"), ("asciiword: english_stem", "int: simple", "url: a")),
+            ),
+            "changed text search configuration mine: mappings asciiword: simple dropped; "
+            "mappings asciiword: english_stem, url: a added",
+        ),
         (
             added("column", ("public", "orders", "vat"), type="numeric(10,2)", not_null=True, default="0"),
             "added column orders.vat numeric(10,2) not null default 0",

@@ -406,3 +406,12 @@ def test_reference_has_every_key() -> None:
     for key in KEYS:
         assert f"``{key.name} = {key.example}``" in text
         assert key.allowed in text
+
+
+def test_the_pattern_that_is_none_is_named() -> None:
+    text = (
+        '[project]\nmigrations = "m"\n[environments.dev]\ntarget = "local"\nignore = ["public.x", "tabel public.y"]\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_settings(text)
+    assert caught.value.message.endswith('is no pattern, "tabel public.y": tabel is no kind of object')

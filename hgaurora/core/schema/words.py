@@ -34,6 +34,8 @@ _NAMING = frozenset(
 )
 #: kinds whose names have types in them
 _SIGNED = frozenset({"function", "procedure", "aggregate", "operator", "cast", "transform"})
+#: lists of what has no order, and may be long: only what is other is said
+_SETS = frozenset({"mappings"})
 #: fields whose value is a word of the declaration
 _ITSELF = frozenset({"volatility"})
 #: of what is new these are not said; the order of a table's columns follows from the columns
@@ -304,6 +306,9 @@ def _difference(kind: str, field: Field, old: Value, new: Value) -> str:
             return f"now {'' if new else 'not '}{label}"
         return f"{label} {'added' if new else 'dropped'}"
     if isinstance(old, tuple) and isinstance(new, tuple):
+        if field.name in _SETS and (moved := [_without(old, new), _without(new, old)]) != [[], []]:
+            pairs = zip(moved, ("dropped", "added"), strict=True)
+            return "; ".join(f"{label} {_said(field, tuple(some))} {verb}" for some, verb in pairs if some)
         if new[: len(old)] == old or old[: len(new)] == new:
             more = new[len(old) :] or old[len(new) :]
             return f"{label} {_said(field, more)} {'added' if len(new) > len(old) else 'dropped'}"

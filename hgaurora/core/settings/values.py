@@ -223,7 +223,8 @@ def ignored(value: object) -> str:
     try:
         read(found)
     except ConfigError as error:
-        raise Invalid("is no pattern", error.hint) from None
+        why = error.message.partition("is no pattern: ")[2]
+        raise Invalid(f"is no pattern, {shown(found)}: {why}", error.hint) from None
     return found
 
 
