@@ -255,6 +255,8 @@ class Connection:
     version_table: str = "alembic_version"
     #: called for each physical connection; the answer is never stored
     password: Callable[[], str | None] = field(default=lambda: None, repr=False, compare=False)
+    #: the environment, for messages; None: it is none's
+    environment: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

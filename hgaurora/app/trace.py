@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..core import render
-from ..core.errors import InputError, StateError
+from ..core.errors import InputError, SecurityError, StateError
 from ..core.model import Changeset, Deployment, State
 from ..core.schema.delta import Change
 from ..core.schema.kinds import KINDS, Level
@@ -60,7 +60,13 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
 
 
 def _trace(context: Context, database: Database, target: Target | None) -> tuple[dict[str, Any], list[str]]:
-    state = database.state()
+    try:
+        state = database.state()
+    except SecurityError as error:
+        if error.data.get("sqlstate") != "42501":  # insufficient_privilege
+            raise
+        context.ui.status(f"warning: the ledger may not be read ({error.message}); by schema alone")
+        return _by_schema(context, whole("this database", database.capture()), None)
     if state.ledger is not None:
         return _by_ledger(context, database, state, target)
     return _by_schema(context, whole("this database", database.capture()), state.versions)

@@ -12,7 +12,7 @@ import json
 
 import pytest
 
-from tests.world import Repo, command
+from tests.world import Repo, command, settings
 
 GOOD = '[environments.dev]\nurl = "postgresql://localhost/never"\n'
 
@@ -59,3 +59,12 @@ def test_unknown_environment(repo: Repo) -> None:
     repo.write({"hgaurora.toml": GOOD})
     ended = command(repo, "deploy", "prod")
     assert (ended.returncode, "prod" in ended.stderr, "dev" in ended.stderr) == (10, True, True)
+
+
+@pytest.mark.parametrize("words", [("drift",), ("status",)])
+def test_a_server_that_is_gone(repo: Repo, words: tuple[str, ...]) -> None:
+    """Which environment, which database, why."""
+    repo.commit({"hgaurora.toml": settings({"dev": "postgresql://postgres@127.0.0.1:1/shop"})})
+    done = command(repo, *words, "dev")
+    assert done.returncode == 100
+    assert "dev: 127.0.0.1:1/shop: connection refused" in done.stderr

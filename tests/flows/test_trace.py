@@ -213,3 +213,15 @@ def test_what_is_no_url(repo: Repo, url: str) -> None:
         call(repo, "trace", url=url)
     assert "mysql://user@host/shop" in caught.value.hint
     assert "geheim" not in str(caught.value)
+
+
+def test_a_reader_who_may_not_read_the_ledger(repo: Repo, nodes: list[str], pg_database: str) -> None:
+    """The schema is everybody's to see."""
+    role = f"r_{psycopg.conninfo.conninfo_to_dict(pg_database)['dbname']}"
+    query(pg_database, f"CREATE ROLE {role} LOGIN PASSWORD 'reads'")
+    try:
+        parts = psycopg.conninfo.conninfo_to_dict(pg_database) | {"user": role, "password": "reads"}
+        found = _trace(repo, psycopg.conninfo.make_conninfo(**parts))
+        assert (found["by"], found["node"]) == ("schema", nodes[2])
+    finally:
+        query(pg_database, f"DROP OWNED BY {role}; DROP ROLE {role}")

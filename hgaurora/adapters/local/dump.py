@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -116,7 +117,7 @@ class DumpSnapshots:
         self.environment = environment
         self.database = found.parameters.get("dbname") or found.parameters.get("user") or "postgres"
         self.folder = folder.absolute()
-        self._connection = maintenance.at(found, self.database)
+        self._connection = replace(maintenance.at(found, self.database), environment=environment)
         self._trace = trace
         self._maker = Dump(self._connection, fsync=fsync)
         self._snapshots = Snapshots(self.folder / "snapshots", environment, self._maker, trace=trace)

@@ -52,6 +52,8 @@ _FOREIGN = re.compile(
     r"invalid response to SSL negotiation|expected authentication request from server|"
     r"unsupported frontend protocol|invalid response to GSSAPI negotiation"
 )
+#: libpq: 'connection to server at "127.0.0.1", port 5432 failed: Connection refused'
+_TRIED = re.compile(r"(?:connection (?:failed|is bad): )?connection to server .* failed: ([^:]+)")
 T = TypeVar("T")
 
 #: libpq has no SQLSTATE for a refused connection, only the server's words (C locale or not, these stay English
@@ -123,10 +125,11 @@ def patiently(connect: Callable[[], T]) -> T:
 
 
 def where(connection: Connection) -> str:
-    """``host:port/database`` for messages; never a secret."""
+    """``prod: host:port/database`` for messages; never a secret."""
     given = connection.parameters
     host = given.get("host") or given.get("hostaddr") or "local socket"
-    return f"{host}:{given.get('port', '5432')}/{given.get('dbname', given.get('user', ''))}"
+    of = f"{connection.environment}: " if connection.environment else ""
+    return f"{of}{host}:{given.get('port', '5432')}/{given.get('dbname', given.get('user', ''))}"
 
 
 @contextmanager
@@ -151,10 +154,19 @@ def mapped(error: psycopg.Error, connection: Connection) -> HgAuroraError:
     return refusal(said, error.sqlstate, connection)
 
 
+def _reason(said: str) -> str:
+    """The line of a message that says why. libpq puts questions behind it, and where it tried before it."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.strip().endswith("?")]
+    if not lines:
+        return "no answer"
+    tried = _TRIED.fullmatch(lines[-1])
+    return tried[1][:1].lower() + tried[1][1:] if tried else lines[-1]
+
+
 def refusal(said: str, sqlstate: str | None, connection: Connection) -> HgAuroraError:
     """The error of ours for what a server said, with its SQLSTATE where there is one."""
     at, state = where(connection), sqlstate or ""
-    said = said.splitlines()[-1].strip() if said else "no answer"
+    said = _reason(said)
     data: dict[str, object] = {"sqlstate": sqlstate, "where": at}
     if not state and _FOREIGN.search(said):
         return ConfigError(
@@ -174,7 +186,8 @@ def refusal(said: str, sqlstate: str | None, connection: Connection) -> HgAurora
         return SecurityError(
             f"{at}: {said}",
             state="the statement was rolled back",
-            hint="the user needs CREATE on the database and rights on schema hgaurora",
+            hint="to look, the user needs USAGE on schema hgaurora and SELECT on its tables; to deploy, rights to "
+            "write there too, and CREATE on the database",
             data=data,
         )
     if state == "25006":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import LiteralString
 
@@ -254,11 +254,14 @@ def connect(connection: Connection, *databases: str) -> Iterator[Server]:
 def _open(connection: Connection, databases: Sequence[str]) -> psycopg.Connection[tuple[object, ...]]:
     # whoever owns a database may have put functions of its own in front of the server's
     settings = {"search_path": "pg_catalog"}
-    *others, last = databases
-    for database in others:
-        with suppress(RemoteError, SecurityError):
+    first: RemoteError | SecurityError | None = None
+    for database in databases:
+        try:
             return opened(at(connection, database), application="hgaurora maintenance", settings=settings)
-    return opened(at(connection, last), application="hgaurora maintenance", settings=settings)
+        except (RemoteError, SecurityError) as error:
+            first = first or error
+    assert first is not None, "one database at least is named"
+    raise first
 
 
 def empty(connection: Connection, database: str) -> bool:
