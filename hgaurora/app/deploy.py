@@ -8,6 +8,7 @@ import json
 import os
 import random
 from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -379,6 +380,8 @@ def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch
         # the child knows which of the journal's rows are no more than intents
         stand = error.data.get("stands") or f"{render.count(sum(state.half.values()), 'statement')} of it stand"
         error.state = f"{target.name} is between heads: {names} ran in part, {stand}"
+        if since := error.data.get("since"):
+            error.hint = "; ".join(filter(None, (error.hint, _back(context, target, str(since)))))
         error.hint = error.hint or f"mend the migration, then {context.ui.front}deploy {target.name} goes on after them"
     elif isinstance(error, Interrupted):
         error.state = (
@@ -405,6 +408,27 @@ def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch
             )
     error.data.setdefault("deploy", deployment)
     deliver(context, target)
+
+
+def _back(context: Context, target: Target, since: str) -> str:
+    """The way back to before a migration that stands half done, for a hint.
+
+    :param since: when it began, by the server's clock, which is the ledger's: a later snapshot holds a part of it.
+    """
+    begun = datetime.fromisoformat(since)
+    taken = [
+        event["payload"]["snapshot"]  # type: ignore[index]
+        for event in target.database.events(kind="snapshot-available")
+        if datetime.fromisoformat(str(event["at"])) < begun
+    ]
+    try:
+        kept = {one.id for one in target.control.snapshots() if one.state == "available"}
+    except HgAuroraError as error:
+        return f"which snapshots there are is not known: {error.message}"
+    found = [one for one in taken if one in kept][-1:]
+    if not found:
+        return "there is no snapshot from before it"
+    return f"{context.ui.front}revert {target.name} --way restore --to {found[0]} goes back to before it"
 
 
 def _record(

@@ -82,8 +82,8 @@ def _free(dev: Bench) -> None:
             "sends DELIMITER, which is a command of the client, not of the server",
         ),
         (
-            "op.execute(\"SET @s = 'LOCK TABLES made WRITE'; PREPARE s FROM @s; EXECUTE s\")",
-            "locks tables",
+            "op.execute(\"SET @s = 'SELECT ROW_COUNT()'; PREPARE s FROM @s; EXECUTE s\")",
+            "asks about the statement before",
         ),
         (
             "op.execute('SELECT RELEASE_ALL_LOCKS()')\nop.execute('INSERT INTO made VALUES (1)')",

@@ -457,7 +457,7 @@ class ChildSession:
     def _error(self, answer: Mapping[str, Any], step: Migrate | Repeat | None) -> HgAuroraError:
         """A child's ``failed`` in our words."""
         message, what = str(answer["message"]).strip(), answer.get("what", "failed")
-        keys = ("what", "errno", "sqlstate", "again", "detail", "statement", "file", "line", "source")
+        keys = ("what", "errno", "sqlstate", "again", "detail", "statement", "file", "line", "source", "since")
         data = {key: answer[key] for key in keys if answer.get(key)}
         data["output"] = self.output[-2000:]
         hint = answer.get("hint") or None
@@ -476,7 +476,8 @@ class ChildSession:
             f"{name}{place}: {message}",
             state=answer.get("state")
             or (
-                f"{half} statement{'s' if half != 1 else ''} of it stand, the rest was rolled back"
+                f"{'1 statement of it stands' if half == 1 else f'{half} statements of it stand'}, "
+                "the rest was rolled back"
                 if half
                 else "its transaction was rolled back"
             ),

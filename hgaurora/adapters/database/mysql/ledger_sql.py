@@ -239,7 +239,7 @@ JOURNAL_CLOSE = (
 )
 #: locking: an intent that a dead child sent is waited for; one that the server takes later has the old epoch
 JOURNAL_OPEN = """
-SELECT id, revision, direction, sql_hash, params_hash, `sql`, state, result, proof
+SELECT id, revision, direction, sql_hash, params_hash, `sql`, state, result, proof, at
 FROM {db}hgaurora_statement WHERE closed = 0 ORDER BY revision, direction, ordinal LOCK IN SHARE MODE
 """
 

@@ -298,7 +298,7 @@ class Child:
         driver = getattr(error, "orig", None) or error
         told: dict[str, Any] = {"is": "failed", "what": "failed", "hint": "", "message": str(error)}
         if isinstance(error, Refused):
-            told.update(what=error.what, hint=error.hint)
+            told.update(what=error.what, hint=error.hint, since=error.since)
         elif isinstance(driver, self.engine.errors):
             told.update(self.engine.said(driver), statement=(getattr(error, "statement", None) or "")[:SHOWN])
             if self.guard is None:

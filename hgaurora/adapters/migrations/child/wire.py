@@ -26,6 +26,8 @@ class Refused(Exception):
         super().__init__(message)
         self.what = what
         self.hint = hint
+        #: when an earlier run began the step, where this is about what that did (ISO 8601)
+        self.since = ""
 
 
 class Parent:

@@ -234,8 +234,7 @@ class Guard:
         if lost and sent.meaning.words[0] == "DROP":
             return cursor.answer(results.Result({"count": 0}))
         if self.gone & sent.meaning.names or (self.gone and found is Kind.OPAQUE):
-            raise Refused(
-                "journal",
+            raise self._stopped(
                 f"the migration uses the temporary table {', '.join(sorted(self.gone))}, which an earlier run made and "
                 f"which ended with it: {sent.sql[:200]!r}",
             )
@@ -492,8 +491,7 @@ class Guard:
         """Answer a statement from the journal. None: it was not done after all, and was sent again."""
         if (row["sql_hash"], row["params_hash"]) != sent.hashes:
             same = " (the same text with other parameters)" if row["sql_hash"] == sent.hashes[0] else ""
-            raise Refused(
-                "journal",
+            raise self._stopped(
                 f"statement {self.passed + 1} is not the one an earlier run sent{same}: journaled "
                 f"{row['sql'][:200]!r}, now {sent.sql[:200]!r}",
                 self._differs(row),
@@ -513,6 +511,12 @@ class Guard:
             self._touch(sent.meaning, found)
         self.since = self.since + 1 if found is Kind.DATA else 0 if found is not Kind.READ else self.since
         return self._answer(cursor, kept)
+
+    def _stopped(self, message: str, hint: str = "") -> Refused:
+        """What an earlier run did stands in the way."""
+        found = Refused("journal", message, hint)
+        found.since = self.journal.since
+        return found
 
     def _differs(self, row: Row) -> str:
         """What to do where the script sends something else than this row, or nothing."""
@@ -534,8 +538,7 @@ class Guard:
                 said = "rest" if said == "rest" else "again"
         if said == "unknown":
             was = "failed at" if row["state"] == "failed" else "may have sent"
-            raise Refused(
-                "journal",
+            raise self._stopped(
                 f"an earlier run {was} this, and nothing proves whether it took effect: {sent.sql[:200]!r}"
                 + (f" ({before['why']})" if "why" in before else ""),
                 answers(self.ledger["journal_table"], row),
@@ -552,8 +555,7 @@ class Guard:
     def _answer(self, cursor: Any, kept: dict[str, Any]) -> Any:
         """Give a cursor the result an earlier run got."""
         if "unrecorded" in kept:
-            raise Refused(
-                "journal",
+            raise self._stopped(
                 f"the earlier run read {kept['unrecorded']}, which is not journaled",
             )
         for name, value in kept.get("variables", {}).items():
@@ -568,8 +570,7 @@ class Guard:
     def written(self) -> None:
         """The script has sent its last: what follows is Alembic's and ours, in one transaction."""
         if self.replay:
-            raise Refused(
-                "journal",
+            raise self._stopped(
                 f"the script ends before statement {self.passed + 1}, which an earlier run sent: "
                 f"{self.replay[0]['sql'][:200]!r}",
                 self._differs(self.replay[0]),

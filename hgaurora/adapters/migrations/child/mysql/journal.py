@@ -77,7 +77,7 @@ class Journal:
         """Read the open rows; from now on rows are written under this deployment and epoch."""
         self.deployment, self.epoch = deployment, epoch
         self.open = {}
-        names = ("id", "revision", "direction", "sql_hash", "params_hash", "sql", "state", "result", "proof")
+        names = ("id", "revision", "direction", "sql_hash", "params_hash", "sql", "state", "result", "proof", "at")
         for row in self.look(self.ledger["journal_open"], {}):
             one = dict(zip(names, row, strict=True))
             self.open.setdefault((one.pop("revision"), one.pop("direction")), []).append(one)
@@ -152,6 +152,12 @@ class Journal:
         if self.unproven() is not None:
             return said + "; what the one that failed did before is not known"
         return said
+
+    @property
+    def since(self) -> str:
+        """When an earlier run began this step, by the server's clock (ISO 8601); empty: none did."""
+        first = self.rows[0].get("at") if self.rows else None
+        return f"{first.isoformat()}+00:00" if first else ""
 
     def unproven(self) -> Row | None:
         """The row of the statement that failed last, where nothing proves what it did."""
