@@ -221,6 +221,7 @@ def adopted(foreign: Foreign, url: str, twin: str, folder: Path, *, stride: int 
         both.equal("adoption")
         both.found.start = half
         both.down(both.up(sorted({*range(half + stride, last, stride), last})), revision)
+        both.equal("the end")
         return both.found
 
 
@@ -243,7 +244,7 @@ def main() -> int:
     with server_for_command(foreign.engine) as (server, folder), fresh(server) as url, fresh(server) as twin:
         way = adopted if foreign.made_by else walk
         found = way(foreign, url, twin, folder, stride=foreign.stride)
-    print(f"{foreign.requirement}: {found.ups} revisions up, {found.downs} deploys down, equal after every deploy")
+    print(f"{foreign.requirement}: {found.ups} revisions up, {found.downs} deploys down, equal after every one")
     for revision, bare, ours in found.stops:
         print(f"  neither passes {revision}\n    bare Alembic: {bare}\n    hgaurora:     {ours}")
     print("1 passed, 0 failed")
