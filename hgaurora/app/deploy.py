@@ -378,7 +378,7 @@ def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch
         # a migration stands half done behind an autocommit block: it stays open, the next run takes it up
         names = ", ".join(sorted(revision for revision, _ in state.half))
         # the child knows which of the journal's rows are no more than intents
-        stand = error.data.get("stands") or f"{render.count(sum(state.half.values()), 'statement')} of it stand"
+        stand = error.data.get("stands") or render.stand(sum(state.half.values()), "statement")
         error.state = f"{target.name} is between heads: {names} ran in part, {stand}"
         if since := error.data.get("since"):
             error.hint = "; ".join(filter(None, (error.hint, _back(context, target, str(since)))))

@@ -223,7 +223,7 @@ def _open(context: Context, target: Target, seen: Assessment | Unplanned, deploy
         return lines
     if first is not None:
         half = state.half.get((first.revision, first.direction.value), 0)
-        sent = f"{render.count(half, 'statement')} of it stand" if half else "not one statement of it stands"
+        sent = render.stand(half, "statement") if half else "not one statement of it stands"
         lines.append(f"  open    {first.name}: {sent}")
         lines.append(f"  next    takes up at {first.name}" + (" after the statements that stand" if half else ""))
     back = "" if state.half else f"; {front}revert {target.name} takes it back"
@@ -297,7 +297,7 @@ def _follow(context: Context, ident: str) -> int:
         if target.database.holder() is None and target.control.restoring() is None:
             raise StateError(
                 f"{ident} stopped half way: nobody runs it",
-                state=f"{render.count(seen, 'migration')} of it stand",
+                state=render.stand(seen, "migration"),
                 hint=f"{context.ui.front}status {name} says what the next run will do",
             )
         context.clock.sleep(0.5)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .render import WIDTH, count, cut, duration
+from .render import WIDTH, count, cut, duration, stand
 
 #: a transaction this old, in seconds, is named before the first migration runs
 OLD = 5.0
@@ -111,7 +111,7 @@ def given_up(migration: str, wait: Wait | None, tries: int, half: int) -> str:
     on = "no lock" if what == "a lock" else f"no lock on {what}"
     if wait is not None and wait.kind == "transaction":
         on = "other transactions did not end"
-    stands = f"{count(half, 'statement')} of it stand" if half else "nothing changed"
+    stands = stand(half, "statement") if half else "nothing changed"
     return f"{migration}: {on} in {count(tries, 'try', 'tries')}; {stands}"
 
 

@@ -66,6 +66,11 @@ def count(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
+def stand(number: int, singular: str) -> str:
+    """``1 statement of it stands``, ``2 statements of it stand``."""
+    return f"{count(number, singular)} of it stand{'s' if number == 1 else ''}"
+
+
 def cut(text: str, width: int) -> str:
     """Free text, cut with ``...`` where it is longer."""
     return text if len(text) <= width else text[: max(0, width - 3)] + "..."
