@@ -18,6 +18,7 @@ from ..core import render
 from ..core.errors import InputError, SecurityError, StateError
 from ..core.model import Changeset, Deployment, State
 from ..core.schema.delta import Change
+from ..core.schema.form import fingerprints, parts
 from ..core.schema.kinds import KINDS, Level
 from ..ports import Database
 from . import schema
@@ -53,9 +54,12 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
         found, lines = _trace(context, target.database, target)
     if context.json:
         context.ui.write(json.dumps([found]))
-    else:
-        for line in lines:
-            context.ui.write(line)
+        return 0
+    prints = found["fingerprints"]
+    if context.verbose:
+        lines += [f"  {level.ljust(9)} {prints[level]}" for level in ("structure", "text", "full")]
+    for line in lines:
+        context.ui.write(line)
     return 0
 
 
@@ -96,6 +100,7 @@ def _by_ledger(
         "copy_of": origin,
         "sure": None,
         "changes": [],
+        "fingerprints": watch.fingerprints._asdict(),
     }
     lines = []
     place = render.place(state.node, state.branch)
@@ -152,6 +157,12 @@ def _origin(context: Context, database: Database, state: State) -> dict[str, Any
 
 def _by_schema(context: Context, seen: Held, versions: Sequence[str] | None) -> tuple[dict[str, Any], list[str]]:
     """By the schema alone, among everything that is known."""
+    found, lines = _known_as(context, seen, versions)
+    prints = fingerprints(seen.engine, seen.major, parts(seen.schema()))
+    return {**found, "fingerprints": prints._asdict()}, lines
+
+
+def _known_as(context: Context, seen: Held, versions: Sequence[str] | None) -> tuple[dict[str, Any], list[str]]:
     if _empty(seen):
         found: dict[str, Any] = {"by": "schema", "node": None, "branch": None, "deploy": None, "environment": None}
         found |= {"sure": "empty", "changes": [], "unjudged": [], "same_as": [], "after": None, "by_hand": []}

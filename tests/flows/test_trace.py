@@ -69,11 +69,17 @@ def _trace(repo: Repo, url: str) -> dict:
     return found
 
 
-def test_an_environment_by_its_ledger(repo: Repo, nodes: list[str], pg_database: str) -> None:
+def test_an_environment_by_its_ledger(repo: Repo, nodes: list[str], pg_server: str, pg_database: str) -> None:
     call(repo, "revert", env="dev")
     said = call(repo, "trace", env="dev").out
     assert said[0] == f"dev is at {nodes[1][:12]} (default): ledger and schema agree"
     assert said[1].startswith("  made by   dev-4, ana; author ana: orders: net (OPS-412)")
+    (found,) = call(repo, "trace", env="dev", json=True).json()
+    shown = call(repo, "trace", env="dev", verbose=True).out
+    assert f"  structure {found['fingerprints']['structure']}" in shown
+    with _copied(pg_database, pg_server) as copy:
+        query(copy, "DROP SCHEMA hgaurora CASCADE")
+        assert _trace(repo, copy)["fingerprints"]["structure"] == found["fingerprints"]["structure"]
     query(pg_database, "CREATE TABLE by_hand (n int)")
     said = call(repo, "trace", env="dev").out
     assert said[0].endswith("says its ledger; the schema differs: 1 change")
