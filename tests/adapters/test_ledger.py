@@ -346,3 +346,32 @@ def test_the_driver_is_imported_late() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("table", ["event", "statement", "script", "schema", "part"])
+def test_a_ledger_with_a_table_missing(dev: Bench, table: str) -> None:
+    dev.deploy([])
+    name = f"hgaurora_{table}" if dev.mysql else f"hgaurora.{table}"
+    dev.query(f"DROP TABLE {name}" + ("" if dev.mysql else " CASCADE"))
+    with pytest.raises(StateError, match=f"is not whole: {name} is missing") as caught:
+        dev.database.state()
+    assert "backup" in str(caught.value.hint)
+
+
+def test_the_remains_of_a_ledger(dev: Bench) -> None:
+    """None is made over them, whoever asks."""
+    dev.deploy([])
+    dev.query(f"DROP TABLE hgaurora{'_' if dev.mysql else '.'}environment" + ("" if dev.mysql else " CASCADE"))
+    with pytest.raises(StateError, match="holds the remains of a ledger") as caught:
+        dev.database.state()
+    assert "event" in caught.value.message
+    assert "drop these tables" in str(caught.value.hint)
+
+
+def test_a_database_that_does_not_exist(dev: Bench) -> None:
+    connection = dev.database.connection
+    parameters = {**connection.parameters, "dbname": "hgaurora_nowhere"}
+    gone = type(dev.database)(replace(connection, parameters=parameters), environment="dev")
+    with pytest.raises(StateError, match="hgaurora_nowhere: the database does not exist") as caught:
+        gone.state()
+    assert "create the database" in str(caught.value.hint)

@@ -327,3 +327,24 @@ def spans(rebases: Sequence[tuple[int, int]], upto: int) -> list[tuple[int, int]
             return [*found, (0, upto)]
         found.append((last[0], upto))
         upto = last[1]
+
+
+def not_whole(environment: str, missing: Iterable[str]) -> StateError:
+    """Tables of a ledger are gone: nothing goes on without what they hold."""
+    names = sorted(missing)
+    return StateError(
+        f"the ledger of {environment} is not whole: {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing",
+        state="nothing was changed",
+        hint="bring what is missing back from a backup that holds it, such as the dump of a snapshot",
+        data={"missing": names},
+    )
+
+
+def remains(environment: str, tables: Iterable[str]) -> StateError:
+    """A ledger without its environment: no new one is made over it."""
+    names = ", ".join(sorted(tables))
+    return StateError(
+        f"{environment} holds the remains of a ledger, without its environment: {names}",
+        state="nothing was changed",
+        hint="bring what is missing back from a backup; to give the history up and begin anew, drop these tables",
+    )

@@ -52,6 +52,7 @@ SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 #: what takes no writes, what waited in vain for a lock, what was cut off
 IDENTITY = frozenset({1044, 1045, 1130, 1131, 1132, 1133, 1251, 1275, 1524, 1698, 1820, 1862, 2026, 2059, 2061, 3118})
 RIGHTS = frozenset({1095, 1142, 1143, 1227, 1370})
+_NO_DATABASE, _NO_TABLE = 1049, 1146
 READ_ONLY = frozenset({1290, 1792, 1836, 1874})
 TRY_AGAIN = frozenset({1205, 1213})
 #: no room for one more session, of the server's or of this user's; asked again for so many seconds
@@ -360,6 +361,20 @@ def refusal(said: str, number: int | None, connection: Connection) -> HgAuroraEr
             f"{at}: {said}",
             state="the statement was not run",
             hint="the user needs all rights on the database of this environment",
+            data=data,
+        )
+    if number == _NO_DATABASE:
+        return StateError(
+            f"{at}: the database does not exist",
+            state="nothing was changed",
+            hint="create the database, or mend the environment's url",
+            data=data,
+        )
+    if number == _NO_TABLE and "hgaurora_" in said:
+        return StateError(
+            f"{at}: a table of the ledger is missing: {said}",
+            state="the statement was not run",
+            hint="bring it back from a backup that holds it, such as the dump of a snapshot",
             data=data,
         )
     if number in READ_ONLY:

@@ -91,12 +91,17 @@ class MysqlDatabase:
         holder = self._holder(held)
         there = {str(next(iter(row.values()))).lower() for row in present}
         versioned = self.connection.version_table.lower() in there
+        missing = set(ledger_sql.TABLES) - there
+        if missing and "hgaurora_environment" in there:
+            raise ledger.not_whole(self.environment, missing)
         texts = list(ledger_sql.STATE) if "hgaurora_environment" in there else [_NOW]
         found = self._bundle([*texts, *([ledger_sql.VERSIONS] if versioned else [])], one_look=True)
         versions = tuple(sorted(str(row["version_num"]) for row in found.pop())) if versioned else None
         environment = rows.decoded(found[0][0]) if found[0] else None
         if environment is None or "uuid" not in environment:
-            # a crash may have left tables without the environment's row: that is no ledger yet
+            # a crash may have left tables without the environment's row: that is no ledger yet, and they are empty
+            if filled := self._filled(there & set(ledger_sql.TABLES)):
+                raise ledger.remains(self.environment, filled)
             read = environment["read"] if environment else rows.decoded(self._bundle([_NOW])[0][0])["read"]
             return State(read=read, versions=versions, lock=holder)
         self._known(environment["ledger_version"])
@@ -179,6 +184,12 @@ class MysqlDatabase:
                 values = {"hash": script.raw, "content": zlib.compress(script.content), "event": seq}
                 rows.insert(cursor, self._fill, "script", values, ignore=True)
         return begun, epoch
+
+    def _filled(self, tables: Collection[str]) -> list[str]:
+        """Which of the ledger's tables have a row."""
+        names = [name for name in sorted(tables) if name != "hgaurora_environment"]
+        found = self._bundle([f"SELECT 1 FROM {{db}}{name} LIMIT 1" for name in names]) if names else []
+        return [name for name, rows_of in zip(names, found, strict=True) if rows_of]
 
     def _environment(self, cursor: Any, base_epoch: str | None) -> dict[str, Any]:
         """The environment's row, locked; made where no ledger was expected and there is none."""

@@ -58,6 +58,7 @@ T = TypeVar("T")
 
 #: libpq has no SQLSTATE for a refused connection, only the server's words (C locale or not, these stay English
 #: on servers with English messages; anything else is a RemoteError)
+_NO_DATABASE = re.compile(r'database "[^"]*" does not exist')
 _IDENTITY = re.compile(
     r"authentication failed|no pg_hba\.conf entry|role .* does not exist|certificate|SSL|no password supplied"
 )
@@ -188,6 +189,20 @@ def refusal(said: str, sqlstate: str | None, connection: Connection) -> HgAurora
             state="the statement was rolled back",
             hint="to look, the user needs USAGE on schema hgaurora and SELECT on its tables; to deploy, rights to "
             "write there too, and CREATE on the database",
+            data=data,
+        )
+    if state == "3D000" or (not state and _NO_DATABASE.search(said)):
+        return StateError(
+            f"{at}: the database does not exist",
+            state="nothing was changed",
+            hint="create the database, or mend the environment's url",
+            data=data,
+        )
+    if state == "42P01" and "hgaurora." in said:
+        return StateError(
+            f"{at}: a table of the ledger is missing: {said}",
+            state="the statement was rolled back",
+            hint="bring it back from a backup that holds it, such as the dump of a snapshot",
             data=data,
         )
     if state == "25006":

@@ -84,7 +84,7 @@ class PostgresDatabase:
         :raises StateError: the ledger is newer than this program.
         :raises SecurityError: somebody else could put code in front of the ledger or the version table.
         """
-        ledgered, versioned, distrust, held = self._one(ledger_sql.PROBE, self._names())
+        ledgered, versioned, distrust, held, missing = self._one(ledger_sql.PROBE, self._names())
         if distrust:
             raise SecurityError(
                 f"{self.environment}: {distrust[0]}",
@@ -95,12 +95,18 @@ class PostgresDatabase:
             )
         holder = None if held is None else LockHolder(pid=held[0], application=held[1] or "", since=_since(held[2]))
         if not ledgered:
+            if left := set(ledger_sql.TABLES) - set(missing):
+                raise ledger.remains(self.environment, [f"hgaurora.{one}" for one in left])
             versions, moment = self._versions() if versioned else None, None
             (moment,) = self._one("SELECT pg_catalog.clock_timestamp()")
             return State(read=moment, versions=versions, lock=holder)
+        if set(missing) - ledger_sql.SECOND:
+            raise ledger.not_whole(self.environment, [f"hgaurora.{one}" for one in missing])
         text = self._fill(ledger_sql.STATE if versioned else _without_versions(ledger_sql.STATE))
         row = self._one(text)
         self._known(row[1])
+        if missing and row[1] > 1:
+            raise ledger.not_whole(self.environment, [f"hgaurora.{one}" for one in missing])
         rows = {one["id"]: ledger.deployment(one) for one in row[13] or ()}
         applied, repeated = ledger.in_force(row[14] or ())
         return State(

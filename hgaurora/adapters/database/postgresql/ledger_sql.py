@@ -18,6 +18,10 @@ from .touched import TOUCHED
 #: raised when a table changes; an older tool refuses a newer ledger
 LEDGER_VERSION = 2
 
+#: the ledger's tables, and those that version 2 added
+SECOND = frozenset({"schema", "part"})
+TABLES = ("environment", "event", "deployment", "step", "statement", "script", *sorted(SECOND))
+
 #: the advisory lock of an environment; advisory locks are per database (PostgreSQL manual, 13.3.5)
 LOCK_KEY = int.from_bytes(hashlib.sha256(b"hgaurora").digest()[:8], "big", signed=True)
 _KEY = LOCK_KEY & 0xFFFFFFFFFFFFFFFF
@@ -310,7 +314,9 @@ PROBE = f"""
 SELECT pg_catalog.to_regclass('hgaurora.environment') IS NOT NULL, pg_catalog.to_regclass(%(versions)s) IS NOT NULL,
     ({DISTRUST}),
     (SELECT pg_catalog.json_build_array(l.pid, a.application_name, a.backend_start) FROM pg_catalog.pg_locks l
-        LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {LOCK_ROW} LIMIT 1)
+        LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {LOCK_ROW} LIMIT 1),
+    ARRAY(SELECT one FROM pg_catalog.unnest(ARRAY['{"', '".join(TABLES)}']) AS named(one)
+        WHERE pg_catalog.to_regclass('hgaurora.' || one) IS NULL)
 """
 
 HOLDER = f"""
