@@ -185,8 +185,9 @@ COMMANDS: tuple[Command, ...] = (
         "drift",
         "say whether a schema is the one that was recorded",
         "The live schema against what the ledger recorded last: what was changed beside hgaurora, and between when. "
-        "Without ENV: every environment. What the key ``ignore`` names does not count. The exit code is 1 where there "
-        "is a difference.",
+        "Without ENV: every environment. What the key ``ignore`` names does not count. The exit code is 0 only where "
+        "every schema was compared and is as recorded; 1 where one differs, or could not be compared now; 20 where the "
+        "one ENV that was named has no ledger.",
         (("prod", "what others changed in prod"),),
         action="drift",
         arguments=(ANY_ENVIRONMENT,),

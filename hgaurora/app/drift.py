@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import render
-from ..core.errors import HgAuroraError
+from ..core.errors import HgAuroraError, StateError
 from ..core.schema import words
 from . import schema
 from .assess import not_restoring
@@ -17,7 +17,10 @@ from .context import Context, Target
 
 
 def run(context: Context, options: Mapping[str, Any]) -> int:
-    """Look at one environment, or at each; 1 where any differs, or could not be looked at."""
+    """Look at one environment, or at each; 0 only where every one was compared and is as recorded, else 1.
+
+    :raises StateError: the environment that was asked for by name has no ledger.
+    """
     alone = bool(options.get("env"))
     objects = []
     for name in [options["env"]] if alone else context.names():
@@ -34,7 +37,7 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
     else:
         for line in lines:
             context.ui.write(line)
-    return int(any(found["drift"] or "error" in found for found in objects))
+    return int(any(found["drift"] is not False for found in objects))
 
 
 def _look(context: Context, target: Target) -> dict[str, Any]:
@@ -42,11 +45,13 @@ def _look(context: Context, target: Target) -> dict[str, Any]:
     name = target.name
     not_restoring(context, target)
     found: dict[str, Any] = {"environment": name, "drift": None, "changes": [], "unjudged": []}
-    if not target.control.exists():
-        return {**found, "lines": [f"{name} holds nothing of hgaurora yet"]}
-    state = target.state()
-    if state.ledger is None:
-        return {**found, "lines": [f"{name} holds nothing of hgaurora yet"]}
+    state = target.state() if target.control.exists() else None
+    if state is None or state.ledger is None:
+        raise StateError(
+            f"{name} holds nothing of hgaurora: there is no record to compare it with",
+            state="nothing was compared",
+            hint=f"{context.ui.front}deploy {name} makes a first record; a database that had one has lost it",
+        )
     if state.lock is not None:
         busy = state.open.id if state.open else state.lock.application
         return {**found, "lines": [f"{name} is being changed by {busy}: not compared"]}
@@ -76,10 +81,9 @@ def _look(context: Context, target: Target) -> dict[str, Any]:
         return {**found, "lines": [f"{name} is {by} {render.utc(known.at)}{unjudged}"]}
     lines = [f"{name} differs from {by} {render.utc(known.at)}: {schema.count(drift)}"]
     lines += [f"  {line}" for line in words.lines(drift, schema=target.settings.schema, verbose=context.verbose)]
-    lines.append(
-        f"when: between {_clock(known.at, state.read)} and {_clock(state.read, state.read)}"
-        " (the server does not say it closer)"
-    )
+    begin, end = _clock(known.at, state.read), _clock(state.read, state.read)
+    when = f"at {end}" if begin == end else f"between {begin} and {end}"
+    lines.append(f"when: {when} (the server does not say it closer)")
     if deploy:
         lines.append(f"({context.ui.front}diff {deploy} {name} --text shows the text)")
     return {**found, "lines": lines}
