@@ -397,10 +397,9 @@ def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch
             target=plan.target,
             error=context.ui.clean(error.message),
         )
-        error.state = (
-            f"{target.name} is at {render.names(now)}; {render.count(committed, 'migration')} of {deployment} "
-            f"stand{'s' if committed == 1 else ''}, the failed one left nothing"
-        )
+        stands = f"{render.count(committed, 'migration')} of {deployment} stand{'s' if committed == 1 else ''}"
+        said = f"{stands}, the failed one left nothing" if committed else f"nothing of {deployment} was done"
+        error.state = f"{target.name} is at {render.names(now)}; {said}"
         if committed and error.hint is None:
             error.hint = (
                 f"mend it and deploy again, or {context.ui.front}revert {target.name} takes "

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core import render
 from ..core.errors import Declined, InputError, LockHeld, StateError
+from ..core.graph import heads
 from ..core.model import Applied, Changeset, Deployment, Kind, Outcome, Repeated, Snapshot, State, Way
 from ..core.plan import plan_revert, to_json
 from ..core.state import check_state
@@ -147,7 +148,8 @@ def _already(context: Context, target: Target, state: State, goal: Goal) -> dict
     if state.undelivered:
         deliver(context, target)
     if not context.json:
-        context.ui.write(f"{target.name} is at {render.place(state.node, state.branch)}: nothing to do")
+        place = render.place(state.node, state.branch, heads(state.applied))
+        context.ui.write(f"{target.name} is at {place}: nothing to do")
     return {"environment": target.name, "state": "reverted", "changed": False, "node": state.node, "steps": []}
 
 

@@ -49,10 +49,11 @@ def iso(when: datetime | None) -> str | None:
     return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def place(node: str | None, branch: str | None) -> str:
-    """``5b8e21d07c93 (stable)``, or ``an empty database``."""
+def place(node: str | None, branch: str | None, heads: Sequence[str] = ()) -> str:
+    """``5b8e21d07c93 (stable)``, or ``an empty database``; with ``heads`` it is none: no deploy to it came to its end,
+    or a snapshot was taken inside of one."""
     if node is None:
-        return "an empty database"
+        return "no changeset" if heads else "an empty database"
     return f"{node[:12]} ({branch})" if branch else node[:12]
 
 
@@ -123,12 +124,13 @@ def step_note(step: Step) -> str:
 
 def plan_header(plan: Plan, where: str) -> list[str]:
     """The lines that say where the environment is and where it goes."""
-    goal = place(plan.target.node, plan.target.branch) if plan.target else "an empty database"
+    goal = place(plan.target.node, plan.target.branch) if plan.target else place(None, None, plan.heads_after)
     author = f", {cut(_person(plan.target.author), 24)}" if plan.target and plan.target.author else ""
     pad = max(len(plan.environment), 4)
+    begun = place(plan.base_node, plan.base_branch, plan.heads_before)
     return [
         f"{plan.environment.ljust(pad)}  {where}",
-        f"{'from'.ljust(pad)}  {place(plan.base_node, plan.base_branch)}, {names(plan.heads_before)}",
+        f"{'from'.ljust(pad)}  {begun}, {names(plan.heads_before)}",
         f"{'to'.ljust(pad)}  {goal}, {names(plan.heads_after)}{author}",
     ]
 
@@ -194,7 +196,7 @@ def step_line(number: int, total: int, verb: str, what: str, note: str, seconds:
 
 def at_line(environment: str, node: str | None, branch: str | None, heads: Sequence[str], tail: str = "") -> str:
     """``staging is now at 9d6ac3e8f051 (default), heads 0007     staging-87, 8m 31s``."""
-    left = f"{environment} is now at {place(node, branch)}, {names(heads)}"
+    left = f"{environment} is now at {place(node, branch, heads)}, {names(heads)}"
     return right(left, tail) if tail else left
 
 
@@ -225,7 +227,8 @@ def log_lines(
     body = []
     for deployment, _ in rows:
         verb = deployment.kind.value
-        what = f"{verb} {_short(deployment.from_node)} to {_short(deployment.node)}"
+        begun = _short(deployment.from_node, deployment.heads_before)
+        what = f"{verb} {begun} to {_short(deployment.node, deployment.heads_after or ())}"
         who = cut(_person(deployment.user), 12)
         body.append((deployment.id, utc(deployment.started), who, what, result(deployment)))
     lines = table(head + body)
@@ -252,8 +255,8 @@ def log_lines(
     return out
 
 
-def _short(node: str | None) -> str:
-    return node[:12] if node else "empty"
+def _short(node: str | None, heads: Sequence[str] = ()) -> str:
+    return node[:12] if node else "none" if heads else "empty"
 
 
 def result(deployment: Deployment) -> str:
@@ -296,7 +299,7 @@ def snapshot_lines(snapshots: Sequence[Snapshot]) -> list[str]:
                 utc(snapshot.created),
                 snapshot.state,
                 size(snapshot.bytes),
-                _short(snapshot.node),
+                _short(snapshot.node, snapshot.heads),
                 cut(", ".join(snapshot.heads), 12) or "none",
                 snapshot.before or "",
             )

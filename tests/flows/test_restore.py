@@ -87,6 +87,21 @@ def test_there_and_back(place: Place) -> None:
     assert place.tables() == {"orders", "customers"}
 
 
+def test_into_the_middle_of_the_first_deploy(repo: Repo, pg_database: str) -> None:
+    """It is at no changeset, and not empty: that is what is said everywhere."""
+    repo.commit({"hgaurora.toml": settings({"dev": pg_database}, extra={"dev": 'snapshot = "each"'})}, "settings")
+    repo.commit({"migrations/versions/0001.py": ONE, "migrations/versions/0002.py": TWO}, "two")
+    call(repo, "deploy", env="dev")
+    assert call(repo, "snapshots", env="dev").out[1].split()[-3:] == ["none", "0001", "0002"]
+    back = call(repo, "revert", env="dev", to="dev-1-2", way="restore")
+    assert back.out[-1].startswith("dev is now at no changeset, heads 0001")
+    assert call(repo, "status", env="dev").out[0].startswith("dev is at no changeset since ")
+    said = "\n".join(call(repo, "trace", env="dev").out)
+    assert "dev is at no changeset: ledger and schema agree" in said
+    assert "a revert to no changeset" in said
+    assert "empty" not in said
+
+
 def test_an_event_is_back_and_is_no_drift(repo: Repo, my_database: str) -> None:
     """It is not in the copy, where it would run: only what serves again is compared."""
     repo.commit({"hgaurora.toml": settings({"dev": my_database}, extra={"dev": 'snapshot = "each"'})}, "settings")
