@@ -11,7 +11,7 @@ _UNKNOWN = re.compile(
     r"may have sent this, and nothing proves whether it took effect: (['\"])(?P<sql>.*?)\1 .*?is between"
 )
 _STAND = re.compile(r"ran in part, (?:(\d+) statements? of it stands?; )?whether its next statement took effect")
-_WAYS = re.compile(r"if it did, (?P<did>.+?); if not, (?P<did_not>.+?); then run again")
+_WAYS = re.compile(r"if all of it, (?P<did>.+?); if nothing, (?P<did_not>.+?); .*?then run again")
 
 
 @dataclass(frozen=True)
