@@ -72,6 +72,11 @@ def _trace(context: Context, database: Database, target: Target | None) -> tuple
             raise
         context.ui.status(f"warning: the ledger may not be read ({error.message}); by schema alone")
         return _by_schema(context, whole("this database", database.capture()), None)
+    except StateError as error:
+        if target is not None or "remains" not in error.data:
+            raise
+        context.ui.status(f"warning: {error.message}; by schema alone")
+        return _by_schema(context, whole("this database", database.capture()), None)
     if state.ledger is not None:
         return _by_ledger(context, database, state, target)
     return _by_schema(context, whole("this database", database.capture()), state.versions)

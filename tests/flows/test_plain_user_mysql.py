@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from hgaurora.core.errors import StateError
 from tests.engines import my_user
 from tests.world import Repo, call, migration, query, settings, sql
 
@@ -36,3 +37,14 @@ def test_rights_on_the_database_are_enough(repo: Repo, my_database: str, monkeyp
         lines = call(repo, "log", env="dev", verbose=True).out
         assert any("added column orders.net" in line for line in lines)
         assert call(repo, "status", env="dev", json=True).json()[0]["heads"] == ["0001"]
+
+
+def test_trace_of_the_remains_of_a_ledger(repo: Repo, my_database: str) -> None:
+    """They keep nobody from asking what a database is."""
+    repo.commit({"hgaurora.toml": settings({"dev": my_database})}, "settings")
+    query(my_database, "CREATE TABLE hgaurora_event (seq int PRIMARY KEY) ENGINE=InnoDB")
+    query(my_database, "INSERT INTO hgaurora_event VALUES (1)")
+    with pytest.raises(StateError, match="remains of a ledger"):
+        call(repo, "adopt", env="dev")
+    said = call(repo, "trace", url=my_database)
+    assert any("remains of a ledger" in line and "by schema alone" in line for line in said.err)

@@ -340,11 +340,12 @@ def not_whole(environment: str, missing: Iterable[str]) -> StateError:
     )
 
 
-def remains(environment: str, tables: Iterable[str]) -> StateError:
+def remains(environment: str, tables: Collection[str]) -> StateError:
     """A ledger without its environment: no new one is made over it."""
     names = ", ".join(sorted(tables))
     return StateError(
         f"{environment} holds the remains of a ledger, without its environment: {names}",
         state="nothing was changed",
         hint="bring what is missing back from a backup; to give the history up and begin anew, drop these tables",
+        data={"remains": sorted(tables)},
     )
