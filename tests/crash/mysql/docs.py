@@ -17,19 +17,15 @@ DOCS = ROOT / "docs" / "crash-matrix.rst"
 
 
 def table(ours: Sequence[Row], peer: Sequence[Row]) -> str:
-    """A row for each shape, and their sums; the peer's columns are empty where it was not run."""
-    lines = [".. list-table::", "   :header-rows: 1", ""]
-    heads = ("shape", "cells", "same", "diagnosed", "wrong", "Alembic", "same", "refused", "wrong")
-    lines += _row(heads)
+    """A row for each shape, and their sums; the peer's columns are ``-`` where it was not run."""
+    rows: list[list[str]] = [["shape", "cells", "same", "diagnosed", "wrong", "Alembic", "same", "refused", "wrong"]]
     for mine, theirs in zip_longest(ours, peer):
-        lines += _row([(mine or theirs).shape.title, *_mine(mine), *_theirs(theirs)])
-    lines += _row(["all", *_mine(_sum(ours)), *_theirs(_sum(peer))])
-    return "\n".join(lines) + "\n"
-
-
-def _row(cells: Sequence[object]) -> list[str]:
-    first, *rest = cells
-    return [f"   * - {first}", *(f"     - {cell}".rstrip() for cell in rest)]
+        rows.append([(mine or theirs).shape.title, *_mine(mine), *_theirs(theirs)])
+    rows.append(["all", *_mine(_sum(ours)), *_theirs(_sum(peer))])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    rule = "  ".join("=" * width for width in widths)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([rule, lines[0], rule, *lines[1:], rule]) + "\n"
 
 
 def _sum(rows: Sequence[Row]) -> Row | None:
@@ -38,16 +34,20 @@ def _sum(rows: Sequence[Row]) -> Row | None:
     return Row(rows[0].shape, 0, 0, [result for row in rows for result in row.results])
 
 
-def _mine(row: Row | None) -> list[object]:
+def _mine(row: Row | None) -> list[str]:
     counts = row.counts() if row else Counter[Verdict]()
     wrong = counts[Verdict.WRONG] + counts[Verdict.MISSED]
-    return [len(row.results), counts[Verdict.SAME], counts[Verdict.DIAGNOSED], wrong] if row else [""] * 4
+    return _said(len(row.results), counts[Verdict.SAME], counts[Verdict.DIAGNOSED], wrong) if row else ["-"] * 4
 
 
-def _theirs(row: Row | None) -> list[object]:
+def _theirs(row: Row | None) -> list[str]:
     counts = row.counts() if row else Counter[Verdict]()
     wrong = counts[Verdict.WRONG] + counts[Verdict.MISSED]
-    return [len(row.results), counts[Verdict.SAME], counts[Verdict.REFUSED], wrong] if row else [""] * 4
+    return _said(len(row.results), counts[Verdict.SAME], counts[Verdict.REFUSED], wrong) if row else ["-"] * 4
+
+
+def _said(*numbers: int) -> list[str]:
+    return [f"{number:,}" for number in numbers]
 
 
 def write(kind: str, ran: str, ours: Sequence[Row], peer: Sequence[Row], *, drawn: str, seconds: float) -> None:
