@@ -61,7 +61,7 @@ class QuickLook:
 
     def _begin(self, cursor: psycopg.Cursor[Any], wanted: Look) -> frozenset[int]:
         """OIDs beside those of the look. Planning would take most of the time of such small queries, so they are
-        prepared where this session does not have them yet."""
+        prepared where the session does not have them yet."""
         import psycopg
 
         arguments = (
