@@ -106,7 +106,7 @@ def until(condition: Callable[[], object], what: str, seconds: float = 60.0, *, 
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"never came: {what}"
-        time.sleep(every)
+        time.sleep(every)  # between two looks at the condition
 
 
 @dataclass
