@@ -88,6 +88,14 @@ class DriftError(StateError):
     exit_code = 22
 
 
+class SnapshotTaken(StateError):
+    """Somebody else's snapshot has the name that ours was to have."""
+
+
+class SnapshotsFull(StateError):
+    """There are as many snapshots as there may be; none was begun."""
+
+
 class ConfigError(HgAuroraError):
     """``hgaurora.toml`` or the ``[hgaurora]`` section of hgrc is wrong."""
 

@@ -187,6 +187,8 @@ class Deployment:
     reverts: tuple[str, ...] = ()
     #: the plan, as ``core.plan.to_json`` made it
     plan: Mapping[str, object] = field(default_factory=dict)
+    #: who AWS says ran it (an ARN); None: AWS was not asked
+    caller: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +238,8 @@ class State:
     lock: LockHolder | None = None
     #: events not yet delivered to the journal
     undelivered: int = 0
+    #: the server takes no writes: a standby, a replica, a cluster's reader; what it says may be behind the writer
+    reader: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,6 +259,11 @@ class Snapshot:
     heads: tuple[str, ...]
     before: str | None  # the revision it was taken before
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ledger(self) -> str | None:
+        """The UUID of the ledger that it was taken for, where its tags say it; those of clusters do."""
+        return self.tags.get("ledger")
 
 
 @dataclass(frozen=True, kw_only=True)

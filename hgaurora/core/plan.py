@@ -41,6 +41,7 @@ def plan_deploy(
     resumes: str | None = None,
     recorded: Mapping[str, bytes] | None = None,
     repeatables: Mapping[str, Repeatable] | None = None,
+    restorable: bool = True,
 ) -> Plan:
     """The steps that bring an environment to the migrations of a changeset.
 
@@ -49,6 +50,7 @@ def plan_deploy(
     :param recorded: contents of recorded scripts by raw hash, for diffs and for what a downgrade loses; of repeatable
         files that are gone they have to be there.
     :param repeatables: the repeatable files of the target, by path.
+    :param restorable: a revert can restore a snapshot of the environment; for the hint.
     :raises PolicyError: the target has more than one head.
     :raises StateError: a migration that can not be downgraded would have to be, or one that stopped half way
         would be left so.
@@ -61,7 +63,7 @@ def plan_deploy(
     migrations += [_up(graph.scripts[revision], target.node) for revision in up]
     coming = {path: _Coming(one.raw, one.sql, target.node, recorded=False) for path, one in (repeatables or {}).items()}
     steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents)
-    _check(environment, state, steps, "take a changeset that keeps {names} as it ran, or ")
+    _check(environment, state, steps, "take a changeset that keeps {names} as it ran, or ", restorable=restorable)
     return Plan(
         environment=environment,
         kind=Kind.DEPLOY,
@@ -324,10 +326,19 @@ def _with_snapshots(steps: Sequence[Migrate | Repeat], snapshot: str) -> tuple[S
     return tuple(out)
 
 
-def _check(environment: str, state: State, steps: Sequence[Migrate | Repeat], instead: str = "") -> None:
+def _check(
+    environment: str,
+    state: State,
+    steps: Sequence[Migrate | Repeat],
+    instead: str = "",
+    *,
+    restorable: bool = True,
+) -> None:
     """Refuse before anything starts what could not be finished."""
     migrations = [one for one in steps if isinstance(one, Migrate)]
     restore = f"go back by restore: hgaurora revert {environment} --way restore"
+    if not restorable:
+        restore = f"restore one of hgaurora snapshots {environment} into a new cluster by AWS's own means"
     untouched = f"{environment} is as it was: this run changed nothing"
     stuck = [one for one in migrations if one.direction is Direction.DOWN and one.irreversible]
     if stuck:

@@ -35,11 +35,13 @@ _PATTERNS: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
         ),
         f"-----{MASK} private key-----",
     ),
-    # password=... of connection strings, URLs, keyword arguments and environments
+    # password=... of connection strings, URLs, keyword arguments and environments; a flag is no password
+    # (manage_master_user_password = true)
     (
         ("passw", "pwd", "accesskey", "access_key", "token"),
         re.compile(
-            rf"""({_NAMES}["']?\s*=\s*)(?:'(?:[^'\\]|\\.|'')*'?|"(?:[^"\\]|\\.)*"?|[^\s&;,'")]+)""", re.I | re.S
+            rf"""({_NAMES}["']?\s*=\s*)(?!(?:true|false)(?:[\s&;,'")]|$))(?:'(?:[^'\\]|\\.|'')*'?|"(?:[^"\\]|\\.)*"?|[^\s&;,'")]+)""",
+            re.I | re.S,
         ),
         rf"\1{MASK}",
     ),

@@ -40,8 +40,9 @@ def utc(when: datetime) -> str:
 
 
 def with_local(when: datetime) -> str:
-    """UTC with the local time beside it: ``2026-11-19T13:40Z (14:40 local)``."""
-    return f"{utc(when)} ({when.astimezone().strftime('%H:%M')} local)"
+    """UTC with the local time beside it, where that is another: ``2026-11-19T13:40Z (14:40 local)``."""
+    local = when.astimezone()
+    return f"{utc(when)} ({local.strftime('%H:%M')} local)" if local.utcoffset() else utc(when)
 
 
 def iso(when: datetime | None) -> str | None:
@@ -89,6 +90,17 @@ def table(rows: Iterable[Sequence[str]]) -> list[str]:
         return []
     widths = [max(len(row[i]) for row in lines) for i in range(len(lines[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines]
+
+
+def folded(rows: Iterable[Sequence[str]]) -> list[str]:
+    """The same; where that is too wide, each first cell, a name that may not be cut, has a line of its own before the
+    others."""
+    given = [tuple(row) for row in rows]
+    lines = table(given)
+    if all(len(line) <= WIDTH for line in lines):
+        return lines
+    rest = table(row[1:] for row in given)
+    return [line for row, end in zip(given, rest, strict=True) for line in (row[0], f"  {end}")]
 
 
 def step_what(step: Step, environment: str) -> str:
@@ -290,7 +302,8 @@ def _stems(steps: Sequence[StepRow]) -> str:
 
 
 def snapshot_lines(snapshots: Sequence[Snapshot]) -> list[str]:
-    """A table of snapshots, newest first."""
+    """A table of snapshots, newest first; without sizes where none is known, as on Aurora. A cluster's have long names:
+    see :func:`folded`."""
     rows = [("snapshot", "taken", "state", "size", "changeset", "heads", "before")]
     for snapshot in snapshots:
         rows.append(
@@ -304,7 +317,9 @@ def snapshot_lines(snapshots: Sequence[Snapshot]) -> list[str]:
                 snapshot.before or "",
             )
         )
-    return table(rows)
+    if all(snapshot.bytes is None for snapshot in snapshots):
+        return folded([(*row[:3], *row[4:]) for row in rows])
+    return folded(rows)
 
 
 def size(number: int | None) -> str:

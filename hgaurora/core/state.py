@@ -14,7 +14,7 @@ _NOTHING = "this run changed nothing"
 
 
 def check_state(state: State, version_table: str, environment: str | None = None, *, quote: str = '"') -> None:
-    """Stop where version table and ledger disagree, or where the ledger is not this environment's.
+    """Stop where version table and ledger disagree, where the ledger is not this environment's, and on a reader.
 
     :param version_table: with its schema (on MySQL its database), such as ``public.alembic_version``.
     :param environment: the name that the ledger has to have; None: any.
@@ -22,6 +22,13 @@ def check_state(state: State, version_table: str, environment: str | None = None
     :raises StateError: the hint holds the SQL that sets the version table back.
     """
     name = environment or state.environment or "this database"
+    if state.reader:
+        raise StateError(
+            f"the server of {name} takes no writes: it is a reader, and may be behind its writer",
+            state=_NOTHING,
+            hint="name the writer endpoint; after a failover try again",
+            data={"reader": True},
+        )
     if state.ledger is None:
         if state.versions:
             raise StateError(
@@ -44,9 +51,10 @@ def check_state(state: State, version_table: str, environment: str | None = None
         found = "is not there" if state.versions is None else f"says {_said(state.versions)}"
         raise StateError(
             f"{name}: {version_table} {found}, the ledger says {_said(state.recorded)}{by}",
-            state=f"the schema is that of {_said(state.recorded)}, the table was edited by hand (where it is the "
-            f"table that is right, hgaurora adopt {name} takes it as it is); {_NOTHING}",
-            hint="set it back: " + " ".join(_set_back(version_table, state.versions, state.recorded, quote)),
+            state=f"somebody edited the table, or ran migrations without hgaurora (hgaurora drift {name} shows whether "
+            f"the schema was changed; hgaurora adopt {name} takes it as it is); {_NOTHING}",
+            hint=f"only where the schema is that of {_said(state.recorded)}, set it back: "
+            + " ".join(_set_back(version_table, state.versions, state.recorded, quote)),
             data={"versions": list(state.versions or ()), "recorded": list(state.recorded), "table": version_table},
         )
 

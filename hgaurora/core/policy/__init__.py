@@ -5,7 +5,21 @@
 from __future__ import annotations
 
 from ..model import Finding
-from . import after, change_request, edited_script, goes_back, obsolete, phase, window
+from . import (
+    after,
+    alarms,
+    blue_green,
+    change_request,
+    cluster,
+    edited_script,
+    goes_back,
+    obsolete,
+    pending,
+    phase,
+    replica_lag,
+    snapshot_quota,
+    window,
+)
 from .context import PolicyContext, Ran, Rule
 from .verdict import Refusal, finding_json, refusal
 
@@ -20,6 +34,12 @@ RULES: tuple[Rule, ...] = (
     Rule("change-request", change_request.check),
     Rule("after", after.check),
     Rule("window", window.check),
+    Rule("cluster", cluster.check),
+    Rule("pending", pending.check),
+    Rule("blue-green", blue_green.check),
+    Rule("alarms", alarms.check),
+    Rule("replica-lag", replica_lag.check),
+    Rule("snapshot-quota", snapshot_quota.check),
 )
 
 

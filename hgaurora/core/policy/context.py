@@ -9,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ..gates import ClusterFacts
 from ..model import Changeset, Finding
 from ..settings import Environment
 from ..steps import Plan
@@ -33,6 +34,10 @@ class PolicyContext:
     change_request: str | None = None
     #: for each environment of ``after``, what ran there
     after: Mapping[str, Ran] = field(default_factory=dict)
+    #: the cluster as AWS describes it; None: it is none
+    cluster: ClusterFacts | None = None
+    #: how many of the plan's snapshots an interrupted run has made already
+    snapshots_there: int = 0
 
     @property
     def name(self) -> str:

@@ -230,8 +230,10 @@ class _Comparison:
     def __init__(self, before: Schema, after: Schema) -> None:
         self._before, self._after = before, after
         self._text = (before.engine, before.major) == (after.engine, after.major)
-        self._dropped = {kind: _only(kind, before, after) for kind in KINDS}
-        self._added = {kind: _only(kind, after, before) for kind in KINDS}
+        # most deltas are of a table or two: of most kinds there is nothing
+        self._kinds = [kind for kind in KINDS if before.objects.get(kind) or after.objects.get(kind)]
+        self._dropped = defaultdict(dict, {kind: _only(kind, before, after) for kind in self._kinds})
+        self._added = defaultdict(dict, {kind: _only(kind, after, before) for kind in self._kinds})
         self._renames = _Renames()
         self._unjudged: list[Unjudged] = []
 
@@ -244,11 +246,11 @@ class _Comparison:
             self._rename(kind)
         changes = [
             Change("dropped", kind, path, before=unusual(kind, self._dropped[kind][path]))
-            for kind in reversed(KINDS)
+            for kind in reversed(self._kinds)
             for path in sorted(self._dropped[kind])
         ]
         changes += self._renames.changes
-        for kind in KINDS:
+        for kind in self._kinds:
             changes += self._sorted(kind, [*self._additions(kind), *self._changes(KINDS[kind])])
         return Delta(tuple(changes), tuple(sorted(self._unjudged, key=lambda one: (one.kind, one.path))))
 

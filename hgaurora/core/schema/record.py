@@ -45,6 +45,8 @@ class Recorded:
     at: datetime
     #: of the delta that recorded it
     seq: int
+    #: of the server's catalogue then, see Database.mark; None: not known
+    mark: str | None = None
     pending: tuple[Pending, ...] = ()
 
 
@@ -73,6 +75,8 @@ class DeltaRow:
     changes: Sequence[Mapping[str, object]]
     fingerprints: Fingerprints
     step: Pending | None = None
+    #: of the server's catalogue after it; None: not known
+    mark: str | None = None
     #: facts beside it, such as that it was made up later
     more: Mapping[str, object] = field(default_factory=dict)
 
@@ -91,5 +95,6 @@ class DeltaRow:
             "engine": prints.engine,
             "major": prints.major,
             "fingerprint": {"structure": prints.structure, "text": prints.text, "full": prints.full},
+            **({"mark": self.mark} if self.mark else {}),
             **self.more,
         }

@@ -7,7 +7,25 @@ from __future__ import annotations
 from dataclasses import KW_ONLY, dataclass
 from functools import partial
 
-from .values import Reader, choice, duration, flag, folder, ignored, items, path, regex, text, texts, url, whole, window
+from .values import (
+    Reader,
+    choice,
+    cluster_from,
+    copied,
+    duration,
+    flag,
+    folder,
+    ignored,
+    items,
+    one_of,
+    path,
+    regex,
+    text,
+    texts,
+    url,
+    whole,
+    window,
+)
 
 #: kinds of environment, named by the key that makes one
 KINDS = ("target", "url", "cluster")
@@ -52,6 +70,9 @@ class Key:
 
 _project = partial(Key, "project")
 _environment = partial(Key, "environments")
+
+#: days that CloudWatch Logs can keep events, as botocore's model has them
+RETENTIONS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 
 _NAME = r"[A-Za-z][A-Za-z0-9-]{0,62}"
 _MODULE = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
@@ -175,6 +196,16 @@ KEYS: tuple[Key, ...] = (
         doc="the identifier of an Aurora cluster",
     ),
     _environment(
+        "cluster-from",
+        dict,
+        cluster_from,
+        '{ terraform = "infra/outputs.json", output = "cluster_arn" }',
+        kinds=("cluster",),
+        allowed="one of terraform, pulumi, cdk, crossplane, planton and ansible with a file in the repository, or "
+        "cloudformation with a stack, or cloudformation-export with an export; beside it what it is called there",
+        doc="the cluster is the one that this tool made, instead of cluster or to check it",
+    ),
+    _environment(
         "region",
         str,
         text(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}", "a region, such as eu-west-1"),
@@ -221,6 +252,49 @@ KEYS: tuple[Key, ...] = (
         kinds=("url", "cluster"),
         allowed="a name",
         doc="the database user; on a cluster by IAM authentication",
+    ),
+    _environment(
+        "role-arn",
+        str,
+        text(
+            r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]{1,576}",
+            "a role, such as arn:aws:iam::123456789012:role/deploy",
+        ),
+        '"arn:aws:iam::123456789012:role/hgaurora-prod"',
+        words="an ARN",
+        kinds=("cluster",),
+        allowed="the ARN of a role",
+        doc="the role that is assumed for it; without it the credentials are used as they are found",
+    ),
+    _environment(
+        "external-id",
+        str,
+        text(r"[\w+=,.@:/-]{2,1224}", "2 to 1224 letters, digits and + = , . @ : / -"),
+        '"shop-deployer"',
+        kinds=("cluster",),
+        allowed="2 to 1224 letters, digits and + = , . @ : / -",
+        doc="the external id that the role wants",
+    ),
+    _environment(
+        "secret",
+        str,
+        text(r"managed|[\w/+=.@!:-]{1,512}", "a secret's name or ARN, or managed"),
+        '"managed"',
+        kinds=("cluster",),
+        shown="none: IAM authentication",
+        allowed="a name or ARN in Secrets Manager, or managed",
+        doc="where user and password are, instead of IAM authentication; managed is the cluster's own master secret",
+    ),
+    _environment(
+        "ca-bundle",
+        str,
+        text(r"[~/].+", "an absolute path, or one below ~"),
+        '"/etc/ssl/certs/rds-global-bundle.pem"',
+        words="a path",
+        kinds=("cluster",),
+        shown="the first of the usual places",
+        allowed="a PEM file: an absolute path, or one below ~",
+        doc="the certificates that a cluster's must be signed by",
     ),
     _environment(
         "deploys",
@@ -280,6 +354,61 @@ KEYS: tuple[Key, ...] = (
         shown='"each"',
         allowed='"each", "deploy" or "none"',
         doc="a snapshot before each migration, one before a deploy, or none",
+    ),
+    _environment(
+        "snapshot-wait",
+        str,
+        duration("10s", "2d"),
+        '"4h"',
+        words="a duration",
+        default=7200.0,
+        shown='"2h"',
+        kinds=("cluster",),
+        allowed="10s to 2d",
+        doc="how long one run waits for a snapshot; the next run goes on with it",
+    ),
+    _environment(
+        "snapshot-copy",
+        dict,
+        copied,
+        '{ region = "eu-central-1", key = "alias/snapshots" }',
+        default={},
+        shown="empty",
+        kinds=("cluster",),
+        allowed="region, or account and role; and key, a KMS key there",
+        doc="where each snapshot is copied to: another region, or another account, whose role makes the copy",
+    ),
+    _environment(
+        "keep",
+        int,
+        whole(1, 1000),
+        "20",
+        default=10,
+        shown="10",
+        allowed="1 to 1000",
+        doc="of how many deploys snapshots --prune keeps the snapshots",
+    ),
+    _environment(
+        "alarms",
+        list,
+        items(text(), least=1),
+        '["shop-prod-errors"]',
+        default=(),
+        shown="[]",
+        kinds=("cluster",),
+        allowed="names of CloudWatch alarms, of metrics or composite",
+        doc="what has to be OK before a deploy begins",
+    ),
+    _environment(
+        "replica-lag",
+        str,
+        duration("10ms", "1h"),
+        '"1s"',
+        words="a duration",
+        shown="not looked at",
+        kinds=("cluster",),
+        allowed="10ms to 1h",
+        doc="how far readers may be behind the writer when a deploy begins",
     ),
     _environment(
         "lock-wait",
@@ -372,6 +501,25 @@ KEYS: tuple[Key, ...] = (
         kinds=("cluster",),
         allowed="letters, digits and _ . / # -, at most 512",
         doc="the CloudWatch log group that events are delivered to",
+    ),
+    _environment(
+        "log-retention",
+        int,
+        one_of(*RETENTIONS),
+        "365",
+        kinds=("cluster",),
+        shown="for ever",
+        allowed=f"CloudWatch's: {', '.join(map(str, RETENTIONS))}",
+        doc="how many days a log group that hgaurora makes keeps its events",
+    ),
+    _environment(
+        "log-key",
+        str,
+        text(r"arn:aws[\w-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+", "the ARN of a KMS key"),
+        '"arn:aws:kms:eu-west-1:123456789012:key/7f1d0c5e-4b7e-4a55-9d9c-2a0b3c4d5e6f"',
+        kinds=("cluster",),
+        allowed="the ARN of a key",
+        doc="the KMS key that a log group which hgaurora makes is encrypted with",
     ),
     _environment(
         "require-journal",

@@ -23,7 +23,7 @@ LARGEST = 256 * 1024
 DEEPEST = 32
 
 #: keys that people try to write a secret with
-_SECRETS = ("password", "passwd", "secret", "token", "access-key", "access_key")
+_SECRETS = ("password", "passwd", "token", "access-key", "access_key")
 
 
 def read_settings(text: str, *, source: str = "hgaurora.toml") -> Settings:
@@ -206,7 +206,7 @@ def _project(values: Mapping[str, Any]) -> ProjectSettings:
 def _environment(name: str, values: Mapping[str, Any]) -> Environment:
     fields = _fields("environments", values)
     if fields["protected"] is None:
-        fields["protected"] = fields["cluster"] is not None
+        fields["protected"] = fields["cluster"] is not None or fields["cluster_from"] is not None
     return Environment(name=name, **fields)
 
 

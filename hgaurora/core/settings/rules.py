@@ -46,9 +46,17 @@ class Where:
 
 
 def kinds(names: Mapping[str, object], name: str, where: Where) -> Iterator[Problem]:
-    """Exactly one of target, url and cluster, and only keys that go with it."""
+    """Exactly one of target, url and cluster (or cluster-from), and only keys that go with it."""
     at: Path = ("environments", name)
-    found = sorted((kind for kind in KINDS if kind in names), key=lambda kind: where.line((*at, kind)))
+    from_tool = "cluster-from" in names and "cluster" not in names
+
+    def key(kind: str) -> Path:
+        return (*at, "cluster-from" if kind == "cluster" and from_tool else kind)
+
+    found = sorted(
+        (kind for kind in KINDS if kind in names or (kind == "cluster" and from_tool)),
+        key=lambda kind: where.line(key(kind)),
+    )
     if not found:
         yield where.problem(
             at, "names no database", 'add one of target = "local", url = "postgresql://host/database", cluster = "..."'
@@ -56,26 +64,26 @@ def kinds(names: Mapping[str, object], name: str, where: Where) -> Iterator[Prob
         return
     if len(found) > 1:
         yield where.problem(
-            (*at, found[1]), "does not go with {other}", "keep one of target, url and cluster", other=(*at, found[0])
+            key(found[1]), "does not go with {other}", "keep one of target, url and cluster", other=key(found[0])
         )
         return
     (kind,) = found
-    for key in BY_SECTION["environments"].values():
-        if key.name in names and kind not in key.kinds:
+    for one in BY_SECTION["environments"].values():
+        if one.name in names and kind not in one.kinds:
             yield where.problem(
-                (*at, key.name),
+                (*at, one.name),
                 "does not go with {other}",
                 "the database is named in the url"
-                if (key.name, kind) == ("database", "url")
-                else f"{key.name} goes with {' or '.join(key.kinds)}",
-                other=(*at, kind),
+                if (one.name, kind) == ("database", "url")
+                else f"{one.name} goes with {' or '.join(one.kinds)}",
+                other=key(kind),
             )
-        if key.name not in names and kind in key.required:
+        if one.name not in names and kind in one.required:
             yield where.problem(
-                (*at, key.name),
+                (*at, one.name),
                 "is missing: {other} needs it",
-                f"add {key.name} = {key.example}",
-                other=(*at, kind),
+                f"add {one.name} = {one.example}",
+                other=key(kind),
             )
 
 
@@ -95,6 +103,25 @@ def within(environment: Environment, project: ProjectSettings | None, where: Whe
             "remove it; unqualified names go into the database that the url names",
             other=key("url"),
         )
+    if environment.external_id and not environment.role_arn:
+        yield where.problem(
+            key("external-id"), "is given without role-arn", 'add role-arn = "...", the role that wants it'
+        )
+    host = environment.parameters.get("host", "")
+    if kind := next((kind for kind in ("ro", "custom") if f".cluster-{kind}-" in host), None):
+        yield where.problem(
+            key("url"),
+            f"names the {'reader' if kind == 'ro' else 'custom'} endpoint of an Aurora cluster, and a deploy writes",
+            f"name the cluster's own endpoint, or the cluster: {_cluster_hint(host)}",
+        )
+    if environment.snapshot_copy.get("region") == environment.region and environment.region:
+        yield where.problem(
+            key("snapshot-copy"), "names the cluster's own region, {other}", "name another one", other=key("region")
+        )
+    if environment.account and environment.snapshot_copy.get("account") == environment.account:
+        yield where.problem(
+            key("snapshot-copy"), "names the cluster's own account, {other}", "name another one", other=key("account")
+        )
     if where.given("environments", environment.name, "soak") and not environment.after:
         yield where.problem(
             key("soak"), "is given without after", 'add after = ["..."], the environments it counts from'
@@ -113,6 +140,10 @@ def within(environment: Environment, project: ProjectSettings | None, where: Whe
         yield where.problem(
             key("require-journal"), "is true without log-group", f'add log-group = "/hgaurora/{environment.name}"'
         )
+    for name, given in (("log-retention", environment.log_retention), ("log-key", environment.log_key)):
+        if given and not environment.log_group:
+            hint = f'add log-group = "/hgaurora/{environment.name}"'
+            yield where.problem(key(name), "is given without log-group", hint)
     migration, lock = environment.migration_timeout, environment.lock_timeout
     for name, limit in (
         ("statement-timeout", environment.statement_timeout),
@@ -135,6 +166,13 @@ def within(environment: Environment, project: ProjectSettings | None, where: Whe
             )
 
 
+def _cluster_hint(host: str) -> str:
+    """The cluster whose reader a host is; of a custom endpoint the name is another."""
+    name, kind, rest = host.partition(".cluster-ro-")
+    region = rest.split(".")[1] if kind and rest.count(".") > 1 else "..."
+    return f'cluster = "{name if kind else "..."}", region = "{region}"'
+
+
 def _database(environment: Environment) -> tuple[str, ...] | None:
     """What two environments must not have in common; None where there is nothing."""
     if environment.kind == "url":
@@ -144,7 +182,8 @@ def _database(environment: Environment) -> tuple[str, ...] | None:
         usual = {"postgresql": "5432", "mysql": "3306"}[environment.engine]
         return "url", environment.engine, host, known.get("socket") or known.get("port", usual), known["dbname"]
     if environment.kind == "cluster":
-        return "cluster", environment.region or "", (environment.cluster or "").lower(), environment.database or ""
+        named = (environment.cluster or str(environment.cluster_from)).lower()
+        return "cluster", environment.region or "", named, environment.database or ""
     return ("port", str(environment.port)) if environment.port else None
 
 
@@ -159,7 +198,11 @@ def shared(environments: Mapping[str, Environment], where: Where) -> Iterator[Pr
             # the same names in two accounts are two clusters; where one does not say its account, it may be the same
             if first.account and environment.account and first.account != environment.account:
                 continue
-            pair = sorted((("environments", one.name, identity[0]) for one in (first, environment)), key=where.line)
+            names = (
+                (one, "cluster-from" if identity[0] == "cluster" and not one.cluster else identity[0])
+                for one in (first, environment)
+            )
+            pair = sorted((("environments", one.name, key) for one, key in names), key=where.line)
             what = "port" if identity[0] == "port" else "database"
             yield where.problem(
                 pair[1], f"is the same {what} as {{other}}", f"each environment has its own {what}", other=pair[0]

@@ -116,6 +116,18 @@ def whole(low: int, high: int) -> Reader:
     return read
 
 
+def one_of(*numbers: int) -> Reader:
+    """One of some whole numbers, ascending."""
+
+    def read(value: object) -> int:
+        if isinstance(value, int) and value in numbers:
+            return value
+        near = min(numbers, key=lambda one: abs(one - value)) if isinstance(value, int) else numbers[0]
+        raise Invalid(f"is {shown(value)}, must be one of {', '.join(map(str, numbers))}", f"the nearest is {near}")
+
+    return read
+
+
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION = re.compile("".join(rf"(?:([0-9]{{1,9}}){unit})?" for unit in _UNITS))
 
@@ -184,6 +196,27 @@ def texts(value: object) -> Mapping[str, str]:
     return found
 
 
+def copied(value: object) -> Mapping[str, str]:
+    """Where snapshots are copied to: ``region``, or ``account`` with ``role``; and ``key``."""
+    found = texts(value)
+    if unknown := sorted(set(found) - {"region", "account", "role", "key"}):
+        raise Invalid(f"has {shown(unknown[0])}, which is nothing of a copy", "it has region, account, role and key")
+    if "region" in found and not re.fullmatch(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}", found["region"]):
+        raise Invalid(f"names {shown(found['region'])}, which is no region", "such as eu-central-1")
+    if "account" in found and not re.fullmatch(r"\d{12}", found["account"]):
+        raise Invalid(f"names {shown(found['account'])}, which is no account", "12 digits, in quotes")
+    if ("account" in found) != ("role" in found):
+        raise Invalid(
+            "needs account and role together", "role is the ARN of a role of that account, which makes the copy there"
+        )
+    if ("region" in found) == ("account" in found):
+        raise Invalid(
+            "must name either a region or an account",
+            "RDS copies a snapshot to another region or to another account, not to both at once",
+        )
+    return found
+
+
 def folder(value: object) -> str:
     """A path in the repository, or ``.`` for the whole of it."""
     return "." if value == "." else path(value)
@@ -226,6 +259,41 @@ def ignored(value: object) -> str:
         why = error.message.partition("is no pattern: ")[2]
         raise Invalid(f"is no pattern, {shown(found)}: {why}", error.hint) from None
     return found
+
+
+def cluster_from(value: object) -> object:
+    """One tool with a file or name, and what stands beside it: a :class:`hgaurora.core.cluster_from.Source`."""
+    # most settings have none
+    from ..cluster_from import NEEDED, WORDS, Source
+
+    table = texts(value)
+    tools = [name for name in table if name in WORDS]
+    usual = 'such as { terraform = "infra/outputs.json", output = "cluster_arn" }'
+    for name in table:
+        if name not in WORDS and name not in {word for words in WORDS.values() for word in words}:
+            meant = near(name, [*WORDS, *{word for words in WORDS.values() for word in words}])
+            raise Invalid("is no key of it", f'the key is "{meant}"' if meant else usual, (name,))
+    if len(tools) != 1:
+        said = f"names {' and '.join(tools)}" if tools else "names no tool"
+        raise Invalid(f"{said}, must name one of {', '.join(WORDS)}", usual)
+    (tool,) = tools
+    words = {name: str(text()(one)) for name, one in table.items() if name != tool}
+    for name in words:
+        if name not in WORDS[tool]:
+            takes = f"{tool} takes {' and '.join(WORDS[tool]) or 'nothing beside it'}"
+            raise Invalid(f"does not go with {tool}", takes, (name,))
+    if "output" in words and "resource" in words:
+        raise Invalid("does not go with output", "keep one of the two", ("resource",))
+    if tool in NEEDED and NEEDED[tool] not in words:
+        raise Invalid(f"has no {NEEDED[tool]}, which {tool} needs", f'add {NEEDED[tool]} = "..." to it')
+    in_file = not tool.startswith("cloudformation")
+    try:
+        place = (
+            path(table[tool]) if in_file else text(r"[A-Za-z][\w:-]{0,127}", "a name in CloudFormation")(table[tool])
+        )
+    except Invalid as error:
+        raise Invalid(error.message, error.hint, (tool,)) from None
+    return Source(tool=tool, place=str(place), **words)
 
 
 def window(value: object) -> Window:
