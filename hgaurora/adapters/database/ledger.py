@@ -1,49 +1,18 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Rows of the ledger as values, its canonical JSON, and its hash chain. Pure: no connection here."""
+"""Rows of the ledger as values, and what they say of each other. Pure: no connection here."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ...core.errors import StateError
+from ...core.chain import canonical, link, stamp
+from ...core.errors import SecurityError, StateError
 from ...core.model import Applied, Deployment, Direction, Kind, Outcome, Repeated, StepRow, Way
-from ...ports import NewDeployment
-
-
-def canonical(payload: Mapping[str, object]) -> str:
-    """JSON with one spelling: sorted keys, no spaces, ASCII."""
-    return json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-
-
-def stamp(at: datetime) -> str:
-    """An event's time as it stands in its hash: UTC, microseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def link(previous: str, seq: int, at: datetime, deployment: str | None, kind: str, payload: str) -> str:
-    """The hash of one event, as the server computes it on the server."""
-    said = "\n".join((previous, str(seq), stamp(at), deployment or "", kind, payload))
-    return hashlib.sha256(said.encode()).hexdigest()
-
-
-def broken(rows: Iterable[tuple[int, datetime, str | None, str, str, str]], tip: tuple[int, str]) -> list[str]:
-    """What is wrong with a chain: rows (seq, at, deployment, kind, payload, hash) in order, against the tip."""
-    wrong: list[str] = []
-    previous, last = "", 0
-    for seq, at, deployment, kind, payload, found in rows:
-        if seq != last + 1:
-            wrong.append(f"event {last + 1} is missing before event {seq}")
-        if found != link(previous, seq, at, deployment, kind, payload):
-            wrong.append(f"event {seq} is not what its hash says")
-        previous, last = found, seq
-    if (last, previous) != tip:
-        wrong.append(f"the chain ends at event {last}, the environment row says {tip[0]}")
-    return wrong
+from ...ports import Connection, NewDeployment
 
 
 def applied(row: Sequence[Any]) -> Applied:
@@ -87,6 +56,11 @@ def instant(value: str | datetime | None) -> datetime | None:
     return (datetime.fromisoformat(value) if isinstance(value, str) else value).astimezone(UTC)
 
 
+def utc(value: datetime) -> datetime:
+    """A time that a driver gives without its zone is in UTC."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
 def deployment(row: Mapping[str, Any]) -> Deployment:
     """A row of the ``deployment`` table, from the driver or from the server's JSON."""
     started = instant(row["started"])
@@ -118,6 +92,8 @@ def deployment(row: Mapping[str, Any]) -> Deployment:
         error=row["error"],
         reverts=tuple(row["reverts"]),
         plan=json.loads(row["plan"]),
+        # version 3 added it
+        caller=row.get("caller"),
     )
 
 
@@ -139,20 +115,48 @@ def step(row: Mapping[str, Any]) -> StepRow:
     )
 
 
-def event(row: Mapping[str, Any]) -> dict[str, object]:
-    """A row of the ``event`` table as ports hand it on: the time as it stands in the hash, the payload parsed."""
+def event(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of the ``event`` table as ports hand it on: the time as it stands in the hash, the payload parsed.
+
+    :raises StateError: the payload was edited, and is no JSON any more.
+    """
+    try:
+        payload = json.loads(row["payload"])
+    except ValueError as error:
+        raise StateError(
+            f"event {row['seq']} was edited: its payload is no JSON ({error})",
+            state="nothing was changed",
+            hint="journal verify names every edit; the journal has the event as it was",
+        ) from None
     return {
         "seq": row["seq"],
         "at": stamp(row["at"]),
         "deployment": row["deployment"],
         "kind": row["kind"],
-        "payload": json.loads(row["payload"]),
+        "payload": payload,
         "hash": row["hash"],
         "carried": row["carried"],
+        "delivered": stamp(row["delivered_at"]) if row["delivered_at"] is not None else None,
     }
 
 
-def opening(new: NewDeployment, ident: str, number: int) -> dict[str, object]:
+def told(payload: Mapping[str, object], connection: Connection) -> Mapping[str, object]:
+    """An event's payload with who AWS says we are, where AWS was asked."""
+    return payload if connection.caller is None else {**payload, "caller": connection.caller}
+
+
+def another_cluster(environment: str, recorded: str, found: str) -> SecurityError:
+    """The ledger was written on another cluster: a copy answers to the name, or the wrong one does."""
+    return SecurityError(
+        f"the ledger of {environment} is that of cluster {recorded}, the database is in cluster {found}",
+        state="nothing was changed",
+        hint=f"look at what cluster names for {environment}; where it was restored or switched over on purpose, "
+        f"hgaurora adopt {environment} takes it as it is",
+        data={"recorded": recorded, "found": found},
+    )
+
+
+def opening(new: NewDeployment, ident: str, number: int, caller: str | None) -> dict[str, object]:
     """The row of a deployment that begins, by column; without the time, which is the server's."""
     target = new.target
     return {
@@ -178,6 +182,7 @@ def opening(new: NewDeployment, ident: str, number: int) -> dict[str, object]:
         "tool_version": new.tool_version,
         "reverts": list(new.reverts),
         "plan": canonical(new.plan),
+        "caller": caller,
     }
 
 
@@ -217,7 +222,7 @@ def continues(own: tuple[str, int, str], rows: Mapping[str, Any], younger: Seque
     uuid, last, previous = own
     fits = rows["uuid"] == uuid
     for row in younger:
-        at = datetime.fromisoformat(row["at"])
+        at = stamp(datetime.fromisoformat(row["at"]))
         hashed = link(previous, last + 1, at, row["deployment"], row["kind"], row["payload"])
         fits = fits and row["seq"] == last + 1 and row["hash"] == hashed
         previous, last = row["hash"], row["seq"]
@@ -249,66 +254,6 @@ STEP_COLUMNS = (
     "statements",
     "replayed",
 )
-
-
-def differences(
-    events: Sequence[Mapping[str, Any]],
-    steps: Iterable[Mapping[str, Any]],
-    deployments: Iterable[Mapping[str, Any]],
-) -> list[str]:
-    """Each step against its event, each closed deployment against its last event: what does not agree.
-
-    :param events: as :func:`event` gives them.
-    """
-    wrong: list[str] = []
-    rows = {row["id"]: row for row in steps}
-    for one in events:
-        if one["kind"] != "step":
-            continue
-        payload, row = one["payload"], rows.pop(one["seq"], None)
-        if row is None:
-            wrong.append(f"event {one['seq']} is a step that the step table does not have")
-        elif (
-            any(row[name] != payload[name] for name in STEP_COLUMNS)
-            # not in the payload of a step that version 1 wrote
-            or row["kind"] != payload.get("kind", "migration")
-            or row["adopted"] != payload.get("adopted", False)
-            or row["deployment"] != one["deployment"]
-        ):
-            wrong.append(f"step {one['seq']} is not what its event says")
-    wrong += [f"step {seq} has no event" for seq in rows]
-    ended = {one["deployment"]: one["payload"] for one in events if one["kind"] == "deployment-finished"}
-    begun = {one["deployment"] for one in events if one["kind"] == "deployment-started"}
-    for deployed in deployments:
-        payload = ended.get(deployed["id"])
-        if deployed["id"] not in begun:
-            wrong.append(f"deployment {deployed['id']} has no event that begins it")
-        elif payload is not None and payload["outcome"] != deployed["outcome"]:
-            wrong.append(f"deployment {deployed['id']} is {deployed['outcome']}, its event says {payload['outcome']}")
-        elif payload is None and deployed["outcome"] in ("ok", "failed"):
-            wrong.append(f"deployment {deployed['id']} is {deployed['outcome']} without an event that says so")
-    return wrong
-
-
-def part_differences(
-    events: Sequence[Mapping[str, Any]], found: Mapping[str, str], stored: Collection[str]
-) -> list[str]:
-    """The parts (id to full hash) against the deltas that led to them, and the hashes whose content is stored."""
-    rebases = [(one["seq"], int(one["payload"]["snapshot"]["seq"])) for one in events if one["kind"] == "rebased"]
-    counted = spans(rebases, max((one["seq"] for one in events), default=0))
-    wanted: dict[str, str] = {}
-    for one in sorted(events, key=lambda one: int(one["seq"])):
-        if one["kind"] == "delta" and any(after < one["seq"] <= upto for after, upto in counted):
-            for id, (_, now) in one["payload"]["parts"].items():
-                wanted.pop(id, None)
-                if now is not None:
-                    wanted[id] = now
-    wrong = [
-        f"part {id} is not what the deltas say"
-        for id in sorted({*found} | {*wanted})
-        if found.get(id) != wanted.get(id)
-    ]
-    return wrong + [f"the content of part {id} is missing" for id, hash in sorted(found.items()) if hash not in stored]
 
 
 def spans(rebases: Sequence[tuple[int, int]], upto: int) -> list[tuple[int, int]]:

@@ -18,6 +18,10 @@ from ...core.errors import ConfigError
 _CONFIG = ("ui.interactive=False", "subrepos.allowed=False", "ui.color=off", "progress.disable=True")
 
 
+#: what opens clusters and databases is no business of a Mercurial that only reads, nor of its extensions
+_SECRET = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PGPASSWORD", "MYSQL_PWD")
+
+
 def find_hg() -> str:
     """The hg beside this Python, else the one on PATH.
 
@@ -40,7 +44,11 @@ def spawn(root: Path, hg: str) -> subprocess.Popen[bytes]:
     :raises OSError: it cannot be started.
     """
     # +strictflags: an argument that looks like --config or --debugger is never taken for an option
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HG") or name == "HGRCPATH"}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if (not name.startswith("HG") or name == "HGRCPATH") and name not in _SECRET
+    }
     environment |= {"HGPLAIN": "+strictflags", "HGENCODING": "UTF-8"}
     command = [hg, "-R", os.fspath(root), *(f"--config={value}" for value in _CONFIG), "serve", "--cmdserver", "pipe"]
     pipe = subprocess.PIPE

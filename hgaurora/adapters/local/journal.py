@@ -7,8 +7,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from ...core.chain import canonical
+from ...core.journal import Copy, Reading
 from . import files
 
 #: bytes at the end in which a repeated delivery looks for what it left there: it repeats what was appended last, never
@@ -28,44 +32,97 @@ class FileJournal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def place(self) -> str:
+        """The file."""
+        return str(self.path)
+
+    def prove(self) -> None:
+        """Write and flush a line that is no event, and take it away again."""
+        with self._opened() as fd:
+            end = os.fstat(fd).st_size
+            try:
+                _write(fd, b'{"event":"journal.probe"}\n')
+                os.fsync(fd)
+            finally:
+                os.ftruncate(fd, end)
+
     def deliver(self, events: Sequence[Mapping[str, object]]) -> int:
         """Append what is not there yet, and flush it to disk; returns the last sequence number that is safe of those
         given, 0 for none. ``events`` are rows as :meth:`Database.events` gives them."""
+        with self._opened() as fd:
+            known = _mend(fd)
+            new = {_identity(event): event for event in events if _identity(event) not in known}
+            _write(fd, b"".join(_line(event) for event in new.values()))
+            os.fsync(fd)
+        files.sync(self.path.parent)
+        return max((_number(event["seq"]) for event in events), default=0)
+
+    def kept(self, events: Sequence[Mapping[str, object]]) -> Mapping[int, str]:
+        """Those that stand at its end; each event is written once."""
+        wanted = {_identity(event) for event in events}
+        with self._opened() as fd:
+            there = {_identity(event): event.get("delivered") for event in _end(fd)[1]}
+        return {_number(one[0]): str(there[one]) for one in wanted & there.keys() if there[one]}
+
+    def read(self) -> Reading:
+        """Everything in it."""
+        return Reading([_copy(event) for event in self._all()])
+
+    def events(self, *, after: int = 0) -> list[dict[str, object]]:
+        """Events after a sequence number, as they were delivered (times as ISO 8601 text), each once."""
+        once = {_identity(event): event for event in self._all()}
+        return [event for event in once.values() if _number(event["seq"]) > after]
+
+    def _all(self) -> list[dict[str, object]]:
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return []
+        return list(_events(content))
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """The file, for this process alone; 0600, made where it is not there."""
         files.private(self.path.parent)
         with files.locked(self.path.with_name(f"{self.path.name}.lock")):
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
                 files.inherit(self.path)
-                known = _mend(fd)
-                new = {_identity(event): event for event in events if _identity(event) not in known}
-                _write(fd, b"".join(_line(event) for event in new.values()))
-                os.fsync(fd)
+                yield fd
             finally:
                 os.close(fd)
-            files.sync(self.path.parent)
-        return max((_number(event["seq"]) for event in events), default=0)
 
-    def read(self, *, after: int = 0) -> list[dict[str, object]]:
-        """Events after a sequence number, as they were delivered (times as ISO 8601 text), each once."""
-        try:
-            content = self.path.read_bytes()
-        except FileNotFoundError:
-            return []
-        once = {_identity(event): event for event in _events(content)}
-        return [event for event in once.values() if _number(event["seq"]) > after]
+
+def _copy(event: Mapping[str, Any]) -> Copy:
+    return Copy(
+        uuid=event.get("uuid", ""),
+        seq=event["seq"],
+        hash=event.get("hash", ""),
+        at=event.get("at", ""),
+        deployment=event.get("deployment"),
+        kind=event.get("kind", ""),
+        payload=canonical(event.get("payload", {})),
+        delivered=event.get("delivered", ""),
+    )
 
 
 def _mend(fd: int) -> set[tuple[object, object]]:
     """Cut a torn last line away; returns what stands at the end."""
+    whole, events = _end(fd)
+    if whole < os.fstat(fd).st_size:
+        os.ftruncate(fd, whole)
+    return {_identity(event) for event in events}
+
+
+def _end(fd: int) -> tuple[int, list[dict[str, object]]]:
+    """Where the last whole line ends, and the events of the end that a repeated delivery looks at."""
     size = os.fstat(fd).st_size
     start = max(0, size - _END)
     content = b""
     while len(content) < size - start:
         content += os.pread(fd, size - start - len(content), start + len(content))
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.ftruncate(fd, start + whole)
-    return {_identity(event) for event in _events(content)}
+    return start + content.rfind(b"\n") + 1, list(_events(content))
 
 
 def _identity(event: Mapping[str, object]) -> tuple[object, object]:

@@ -170,6 +170,14 @@ class MysqlSnapshots:
 
     # snapshots
 
+    def mark(self) -> None:
+        """There is no way back but by snapshots."""
+        return
+
+    def snapshot_name(self, deployment: str, number: int, *, again: bool = False) -> str:
+        """Such as ``dev-42-1``; the folder is the environment's own, so nobody else takes one."""
+        return f"{deployment}-{number}"
+
     def start_snapshot(self, snapshot: str, *, tags: Mapping[str, str]) -> None:
         """Begin a dump."""
         self._snapshots.start(snapshot, tags)

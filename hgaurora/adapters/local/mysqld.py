@@ -22,7 +22,7 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +134,7 @@ class Mysqld:
     :param password: of root, by socket and by TCP; without one anybody on this machine may connect by TCP.
     :param durable: False only where the data may be lost with the machine, in tests and for builds.
     :param tcp: False: only through the socket, in a folder that only its owner may enter.
+    :param options: more options of the server, after ours.
     """
 
     def __init__(
@@ -144,8 +145,10 @@ class Mysqld:
         password: str = "",
         durable: bool = True,
         tcp: bool = True,
+        options: Sequence[str] = (),
     ) -> None:
         self.folder = folder.absolute()
+        self._options = options
         self._programs = programs
         self._password = password
         self._durable = durable
@@ -217,7 +220,9 @@ class Mysqld:
 
     def _settings(self) -> list[str]:
         """Options for making the data folder and for running on it."""
-        settings = ["--no-defaults", *_places(self.programs), f"--datadir={self.data}"]
+        # a server that starts removes every temporary table in its folder for them: also those of others in /tmp
+        temporary = files.private(self.folder / "tmp")
+        settings = ["--no-defaults", *_places(self.programs), f"--datadir={self.data}", f"--tmpdir={temporary}"]
         if not self._durable:
             settings += [
                 "--innodb-flush-method=nosync",
@@ -279,6 +284,7 @@ class Mysqld:
             ]
             if self.programs.product == "mysql":
                 argv += ["--mysqlx=OFF"]
+            argv += self._options
             with open(self.log, "ab") as log:
                 before = log.tell()
                 files.inherit(self.log)

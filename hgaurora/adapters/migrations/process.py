@@ -122,6 +122,7 @@ class ChildSession:
         self._sending = threading.Lock()
         self._backend: int | None = None
         self._busy = self._closed = False
+        self._given: str | None = None
         self._folder = Folder()
         try:
             self._socket, self._process = self._spawn()
@@ -240,6 +241,8 @@ class ChildSession:
         :raises Interrupted: the child or its connection died; what was committed is known only from the ledger.
         """
         payload = {**_said(step), "ordinal": ordinal, "snapshot": snapshot}
+        if self._job.connection.caller is not None:
+            payload["caller"] = self._job.connection.caller
         started = time.monotonic()
         recorded = step.direction is Direction.DOWN
         request = {"do": "run", "step": payload, "recorded": recorded, "versions": step.versions}
@@ -262,9 +265,7 @@ class ChildSession:
             return
         self._closed = True
         polite = not self._busy and self._farewell()
-        with contextlib.suppress(ProcessLookupError):
-            # before the leader is reaped, so that the number cannot be anybody else's
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill()
         self._process.wait()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -284,6 +285,11 @@ class ChildSession:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _kill(self) -> None:
+        """End the whole group, before the leader is reaped, so that the number cannot be anybody else's."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _farewell(self) -> bool:
         """Ask it to end; True where it did, its session closed."""
@@ -373,8 +379,9 @@ class ChildSession:
         if answer["is"] in ("died", "final", "unknown"):
             raise self._died(answer) from self._failure
         self._busy = False
+        given, self._given = self._given, None
         if answer["is"] != wanted:
-            raise self._error(answer, step)
+            raise self._error(answer, step, given)
         return answer
 
     def _listen(self) -> None:
@@ -427,7 +434,12 @@ class ChildSession:
     def _told(self, message: dict[str, Any]) -> None:
         """On the reader's thread: questions are answered at once, answers wait for who asked."""
         if message["is"] == "password":
-            reply = {"do": "password", "password": self._job.connection.password()}
+            connection, refused = self._job.connection, message.get("refused")
+            secret = connection.password() if refused is None else connection.again(refused)
+            # of the last one that was given out it may have to be said why it was refused; it is kept until the child
+            # has answered
+            self._given = secret or self._given
+            reply = {"do": "password", "password": secret}
         else:
             if self._on_event is not None:
                 self._on_event(message)
@@ -454,8 +466,13 @@ class ChildSession:
             data={"said": said, "output": self.output[-2000:]},
         )
 
-    def _error(self, answer: Mapping[str, Any], step: Migrate | Repeat | None) -> HgAuroraError:
-        """A child's ``failed`` in our words."""
+    def _error(
+        self, answer: Mapping[str, Any], step: Migrate | Repeat | None, given: str | None = None
+    ) -> HgAuroraError:
+        """A child's ``failed`` in our words.
+
+        :param given: the last password that it had.
+        """
         message, what = str(answer["message"]).strip(), answer.get("what", "failed")
         keys = ("what", "errno", "sqlstate", "again", "detail", "statement", "file", "line", "source", "since")
         data = {key: answer[key] for key in keys if answer.get(key)}
@@ -464,7 +481,8 @@ class ChildSession:
         if answer.get("fatal") and what in ("missing", "import", "env"):
             return ConfigError(message, state="nothing was run", hint=hint, data=data)
         if what == "connection":
-            found = self._server.refusal(answer, self._job.connection)
+            flaw = self._job.connection.flaw(given) if given else None
+            found = self._server.refusal(answer, self._job.connection, flaw=flaw)
             found.data.update(data)
             return found
         if answer.get("fatal") and what == "failed" and step is not None:

@@ -40,7 +40,9 @@ class Server(Protocol):
     def end_hint(self, pid: int) -> str:
         """How a person ends a session."""
 
-    def refusal(self, answer: Mapping[str, Any], connection: Connection) -> HgAuroraError:
+    def refusal(
+        self, answer: Mapping[str, Any], connection: Connection, *, flaw: tuple[str, str] | None = None
+    ) -> HgAuroraError:
         """The error of ours for a connection of the child's that was refused."""
 
 
@@ -90,11 +92,13 @@ class Postgres:
         """See :class:`Server`."""
         return f"SELECT pg_terminate_backend({pid}); then run again"
 
-    def refusal(self, answer: Mapping[str, Any], connection: Connection) -> HgAuroraError:
+    def refusal(
+        self, answer: Mapping[str, Any], connection: Connection, *, flaw: tuple[str, str] | None = None
+    ) -> HgAuroraError:
         """By SQLSTATE."""
         from ..database.postgresql import connection as database
 
-        return database.refusal(str(answer["message"]).strip(), answer.get("sqlstate"), connection)
+        return database.refusal(str(answer["message"]).strip(), answer.get("sqlstate"), connection, flaw=flaw)
 
 
 class _PostgresSessions:
@@ -151,11 +155,13 @@ class Mysql:
         """See :class:`Server`."""
         return f"KILL {pid}; then run again"
 
-    def refusal(self, answer: Mapping[str, Any], connection: Connection) -> HgAuroraError:
+    def refusal(
+        self, answer: Mapping[str, Any], connection: Connection, *, flaw: tuple[str, str] | None = None
+    ) -> HgAuroraError:
         """By the error's number."""
         from ..database.mysql import connection as database
 
-        return database.refusal(str(answer["message"]).strip(), answer.get("errno"), connection)
+        return database.refusal(str(answer["message"]).strip(), answer.get("errno"), connection, flaw=flaw)
 
 
 class _MysqlSessions:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from ....core.errors import StateError
-from .. import ledger
+from .. import ledger, seal
+from ..seal import Rows
+from ..verify import Everything
 from . import ledger_sql
 from .rows import Fill, append, decoded, insert
 
@@ -55,7 +57,14 @@ def export(cursor: Any, fill: Fill, seq: int) -> dict[str, object]:
 
 
 def rebase(
-    cursor: Any, fill: Fill, rows: Mapping[str, Any], *, deployment: str, node: str | None, branch: str | None
+    cursor: Any,
+    fill: Fill,
+    rows: Mapping[str, Any],
+    *,
+    deployment: str,
+    node: str | None,
+    branch: str | None,
+    more: Mapping[str, object],
 ) -> str:
     """See :meth:`hgaurora.ports.Database.rebase`."""
     found = _rows(cursor, fill, ledger_sql.ENVIRONMENT)
@@ -78,6 +87,8 @@ def rebase(
             insert(cursor, fill, table, {**row, "content": base64.b64decode(row["content"])}, replace=True)
     for row in rows["deployments"]:
         insert(cursor, fill, "deployment", row, replace=True)
+    running = "SELECT id FROM {db}hgaurora_deployment WHERE outcome = 'running'"
+    touched = [*(row["id"] for row in rows["deployments"]), *(row["id"] for row in _rows(cursor, fill, running))]
     cursor.execute(
         fill(
             "UPDATE {db}hgaurora_deployment SET outcome = 'superseded', ended = COALESCE(ended, UTC_TIMESTAMP(6))"
@@ -98,21 +109,74 @@ def rebase(
         "snapshot": {"seq": tip, "hash": own["tip_hash"]},
         "live": {"seq": rows["tip_seq"], "hash": rows["tip_hash"]},
         "node": node,
+        "seal": seal.closing(sealed(cursor, fill, touched)),
     }
-    append(cursor, fill, deployment, "rebased", said)
+    append(cursor, fill, deployment, "rebased", {**said, **more})
     return epoch
 
 
-def verify(cursor: Any, fill: Fill) -> list[str]:
-    """The chain against its hashes, each step against its event, each closed deployment against its last event."""
-    tip = _rows(cursor, fill, "SELECT tip_seq, tip_hash FROM {db}hgaurora_environment")[0]
-    cursor.execute(fill("SELECT * FROM {db}hgaurora_event ORDER BY seq"), {})
-    events = [decoded(row) for row in cursor.fetchall()]
-    chain = [tuple(row[name] for name in ("seq", "at", "deployment", "kind", "payload", "hash")) for row in events]
-    wrong = ledger.broken(chain, (tip["tip_seq"], tip["tip_hash"]))
-    said = [ledger.event(row) for row in events]
-    steps = _rows(cursor, fill, "SELECT * FROM {db}hgaurora_step ORDER BY id")
-    deployments = _rows(cursor, fill, "SELECT id, outcome FROM {db}hgaurora_deployment ORDER BY number")
-    parts = {row["id"]: row["full"] for row in _rows(cursor, fill, ledger_sql.PARTS)}
-    stored = {row["hash"] for row in _rows(cursor, fill, "SELECT hash FROM {db}hgaurora_schema")}
-    return wrong + ledger.differences(said, steps, deployments) + ledger.part_differences(said, parts, stored)
+def sealed(cursor: Any, fill: Fill, deployments: Sequence[str] | None = None, *, opening: bool = False) -> Rows:
+    """Rows as they stand in this transaction, for a seal: lists as the texts that they are.
+
+    :param deployments: whose; None: all.
+    :param opening: of the deployments their own rows alone.
+    """
+    own = "WHERE id IN %(ids)s" if deployments is not None else ""
+    where = "WHERE deployment IN %(ids)s" if deployments is not None else ""
+
+    def rows(text: str) -> list[dict[str, Any]]:
+        # a list must not be empty here; no deployment has an empty name
+        cursor.execute(fill(text), {"ids": list(deployments) or [""]} if deployments is not None else {})
+        return list(cursor.fetchall())
+
+    (environment,) = rows("SELECT * FROM {db}hgaurora_environment")
+    found = rows(f"SELECT * FROM {{db}}hgaurora_deployment {own}")
+    if opening:
+        return Rows(environment=environment, deployments=found)
+    scripts, schemas = (
+        rows(
+            f"SELECT s.hash, s.event, v.deployment, SHA2(s.content, 256) AS content FROM {{db}}hgaurora_{table} s"
+            f" LEFT JOIN {{db}}hgaurora_event v ON v.seq = s.event {where}"
+        )
+        for table in ("script", "schema")
+    )
+    return Rows(
+        environment=environment,
+        deployments=found,
+        steps=rows(f"SELECT * FROM {{db}}hgaurora_step {where} ORDER BY id"),
+        statements=rows(f"SELECT * FROM {{db}}hgaurora_statement {where}"),
+        scripts=scripts,
+        schemas=schemas,
+    )
+
+
+def everything(cursor: Any, fill: Fill) -> Everything:
+    """The whole ledger; in one look, where the transaction is one."""
+    found = sealed(cursor, fill)
+
+    def rows(text: str) -> list[dict[str, Any]]:
+        cursor.execute(fill(text), {})
+        return list(cursor.fetchall())
+
+    return Everything(
+        events=[decoded(row) for row in rows("SELECT * FROM {db}hgaurora_event ORDER BY seq")],
+        rows=found,
+        steps=[_as_it_is(row) for row in found.steps],
+        versions=_as_it_is(found.environment)["versions"],
+        stored={
+            table: {row["hash"]: row["content"] for row in rows(f"SELECT hash, content FROM {{db}}hgaurora_{table}")}
+            for table in ("script", "schema")
+        },
+        parts=rows(ledger_sql.PARTS),
+    )
+
+
+def _as_it_is(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row, decoded; where somebody edited a list so that it is none any more, the text."""
+    found = dict(row)
+    for name, value in row.items():
+        try:
+            found |= decoded({name: value})
+        except ValueError:
+            found[name] = value
+    return found

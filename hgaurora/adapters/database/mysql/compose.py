@@ -53,8 +53,8 @@ def child_statements(database: str, version_table: str) -> dict[str, Any]:
         one row with 1 or 0 for each name in ``fences``; no row: the ledger is gone. Parameters: ``epoch backend
         versions heads``.
     ``journal``
-        one row of the statement journal: no row changed means a fence does not hold (epoch or lock). Its ``id`` is the
-        child's to count, from ``journal_last`` on. Parameters: see :data:`.ledger_sql.JOURNAL`.
+        one row of the statement journal: no row changed means a fence does not hold (epoch, lock or writer). Its
+        ``id`` is the child's to count, from ``journal_last`` on. Parameters: see :data:`.ledger_sql.JOURNAL`.
     ``journal_state``, ``journal_forget``, ``journal_close``, ``journal_open``
         by ``id``; by ``id``; by ``revision`` and ``direction``; all open rows: ``id revision direction sql_hash
         params_hash sql state result proof``.

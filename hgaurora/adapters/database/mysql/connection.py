@@ -28,6 +28,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ....core.errors import ConfigError, HgAuroraError, RemoteError, SecurityError, StateError
 from ....ports import Connection
+from .. import tls as transport
 
 if TYPE_CHECKING:
     import pymysql
@@ -51,13 +52,23 @@ SQL_MODE = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION"
 #: errors of the server by number (MySQL Server Error Reference; MariaDB Error Codes): who may connect, who may do what,
 #: what takes no writes, what waited in vain for a lock, what was cut off
 IDENTITY = frozenset({1044, 1045, 1130, 1131, 1132, 1133, 1251, 1275, 1524, 1698, 1820, 1862, 2026, 2059, 2061, 3118})
+#: of these, the ones that another password may mend
+DENIED = frozenset({1045, 1698})
+#: nobody answers, it ends, or the connection was lost (2000 and more are the client's own)
+GONE = frozenset({1053, 1077, 1079, 1080, 2002, 2003, 2005, 2006, 2013, 2055})
 RIGHTS = frozenset({1095, 1142, 1143, 1227, 1370})
 _NO_DATABASE, _NO_TABLE = 1049, 1146
+#: of a database: it need not be there, for who has no rights on it is not told
+_NO_ACCESS = 1044
 READ_ONLY = frozenset({1290, 1792, 1836, 1874})
 TRY_AGAIN = frozenset({1205, 1213})
 #: no room for one more session, of the server's or of this user's; asked again for so many seconds
 FULL = frozenset({1040, 1203, 1226})
 PATIENCE = 15.0
+#: the oldest servers: from these on one statement of DDL is atomic
+OLDEST = {"MariaDB": (10, 6), "MySQL": (8, 0)}
+#: eight bytes, then the code 80877103
+_SSL_REQUEST = b"\0\0\0\x08\x04\xd2\x16\x2f"
 LOST = frozenset({1053, 1077, 1152, 1317, 1927, 2006, 2013, 2055, 3169, 4031})
 
 
@@ -98,10 +109,11 @@ def at(connection: Connection, database: str) -> Connection:
 
 
 def where(connection: Connection) -> str:
-    """``host:port/database`` for messages; never a secret."""
+    """``prod: host:port/database`` for messages; never a secret."""
     given = connection.parameters
+    of = f"{connection.environment}: " if connection.environment else ""
     server = given.get("socket") or f"{given.get('host', 'localhost')}:{given.get('port', PORT)}"
-    return f"{server}/{given.get('dbname', '')}"
+    return f"{of}{server}/{given.get('dbname', '')}"
 
 
 def _client(name: str) -> str | None:
@@ -166,6 +178,8 @@ def context(given: Mapping[str, Any]) -> ssl.SSLContext:
             hint="ssl-ca, ssl-cert and ssl-key in the url name PEM files",
         ) from error
     made.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.13 wants more of a certificate's form than libpq does; both engines are to be judged alike
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT
     made.check_hostname = given["mode"] == "verify-full"
     if given["mode"] == "required":
         made.verify_mode = ssl.CERT_NONE
@@ -201,6 +215,7 @@ def opened(
     :param lock_timeout: seconds one statement waits for a lock, on rows or on a table's definition.
     :param statement_timeout: seconds one statement may take; MySQL holds only SELECT to it.
     :raises SecurityError: the server refused the identity, or TLS could not be verified.
+    :raises ConfigError: it is too old, or a pooler stands before it.
     :raises RemoteError: it did not answer.
     """
     import pymysql
@@ -212,11 +227,12 @@ def opened(
         wanted["ssl_disabled"] = True
     else:
         wanted["ssl"] = context(secure)
-    with translated(connection):
+
+    def admitted(secret: str | None) -> pymysql.Connection[Any]:
         made: pymysql.Connection[Any] = pymysql.connect(
             **wanted,
             # PyMySQL would send a text in latin1
-            password=(password(connection) or "").encode(),
+            password=(secret or "").encode(),
             autocommit=True,
             defer_connect=True,
             client_flag=CLIENT.MULTI_STATEMENTS,
@@ -226,13 +242,81 @@ def opened(
                 dialled(wanted["host"], wanted["port"], wanted["unix_socket"], wanted["connect_timeout"])
             )
         )
-        with made.cursor() as cursor:
+        return made
+
+    with translated(connection):
+        made = _admitted(connection, admitted)
+        try:
             version = made.get_server_info()
+            _new_enough(version, connection)
             limits = session(version, lock_timeout=lock_timeout, statement_timeout=statement_timeout)
-            # repeatable reads: a look at the ledger is one look. The variable's name depends on the version
-            cursor.execute(f"{settings_text(limits)}; SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.nextset()
+            with made.cursor() as cursor:
+                # repeatable reads: a look at the ledger is one look. The variable's name depends on the version
+                cursor.execute(
+                    f"{settings_text(limits)}; SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; {_BACKEND}"
+                )
+                while cursor.nextset():
+                    pass
+                ((backend,),) = cursor.fetchall()
+            # the greeting has four bytes for it
+            if backend & 0xFFFFFFFF != made.thread_id():
+                raise ConfigError(
+                    f"{where(connection)} is a pooler (ProxySQL, MaxScale, RDS Proxy): the session behind it may be "
+                    "another one with each statement, and with it the lock",
+                    state="nothing was changed",
+                    hint="name the server itself in the environment's url",
+                )
+        except BaseException:
+            if made.open:
+                made.close()
+            raise
     return made
+
+
+def _admitted(
+    connection: Connection, connect: Callable[[str | None], pymysql.Connection[Any]]
+) -> pymysql.Connection[Any]:
+    """A connection with the password, or with another one where the first was rotated meanwhile."""
+    import pymysql
+
+    secret = password(connection)
+    try:
+        return connect(secret)
+    except pymysql.OperationalError as error:
+        if secret is None or numbered(error)[0] not in DENIED:
+            raise
+        refused = error
+    other = connection.again(secret)
+    if other is not None:
+        secret = other
+        try:
+            return connect(secret)
+        except pymysql.OperationalError as error:
+            refused = error
+    number, said = numbered(refused)
+    raise refusal(said, number, connection, flaw=connection.flaw(secret)) from refused
+
+
+#: ProxySQL answers ``SELECT CONNECTION_ID()``, exactly so, by itself with the number that it greeted with
+_BACKEND = "SELECT CONNECTION_ID() AS backend"
+
+
+def _new_enough(version: str, connection: Connection) -> None:
+    """Refuse a server whose DDL is not atomic: nothing could prove what a crash left.
+
+    :param version: as the server says it in its greeting; a MariaDB may lead with what old replicas want to hear.
+    """
+    said = version.removeprefix("5.5.5-")
+    product = "MariaDB" if "MariaDB" in version else "MySQL"
+    numbers = tuple(int(number) for number in re.findall(r"\d+", said)[:2])
+    if numbers < OLDEST[product]:
+        raise ConfigError(
+            f"{where(connection)} is {product} {said.split('-')[0]}",
+            state="nothing was changed",
+            hint="hgaurora needs "
+            + " or ".join(f"{name} {'.'.join(map(str, oldest))}" for name, oldest in OLDEST.items())
+            + " or later",
+        )
 
 
 def _patiently(connect: Callable[[], None]) -> None:
@@ -253,9 +337,10 @@ def _patiently(connect: Callable[[], None]) -> None:
 
 
 def dialled(host: str, port: int, path: str | None, timeout: float) -> socket.socket:
-    """A connected socket that notices when its peer is gone.
+    """A connected socket that notices when its peer is gone; its server has begun to greet.
 
     :raises pymysql.OperationalError: 2003, nobody answers.
+    :raises ConfigError: it is no server of MySQL's.
     """
     import pymysql
 
@@ -264,7 +349,7 @@ def dialled(host: str, port: int, path: str | None, timeout: float) -> socket.so
             made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             made.settimeout(timeout)
             made.connect(path)
-            return made
+            return _greeted(made, path, timeout)
         made = socket.create_connection((host, port), timeout)
     except OSError as error:
         raise pymysql.OperationalError(2003, f"can't connect: {error.strerror or error}") from error
@@ -273,7 +358,38 @@ def dialled(host: str, port: int, path: str | None, timeout: float) -> socket.so
     if sys.platform == "linux":
         for name, value in KEEPALIVE.items():
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made
+    return _greeted(made, f"{host}:{port}", timeout)
+
+
+def _greeted(made: socket.socket, at: str, timeout: float) -> socket.socket:
+    """The same socket, when its server has begun to speak: MySQL's does so first, and PyMySQL waits for it for good.
+
+    Who says nothing is asked as a client of PostgreSQL begins (SSLRequest, section "Message Formats" of its manual):
+    only such a server answers that with one letter.
+    """
+    import pymysql
+
+    made.settimeout(timeout)
+    try:
+        try:
+            made.recv(1, socket.MSG_PEEK)
+            return made
+        except TimeoutError:
+            made.sendall(_SSL_REQUEST)
+            if made.recv(1) in (b"S", b"N"):
+                raise ConfigError(
+                    f"{at} is a server of PostgreSQL",
+                    state="nothing was changed",
+                    hint="begin the environment's url with postgresql://, or name a server of MySQL or MariaDB",
+                ) from None
+            raise pymysql.OperationalError(2003, "it does not speak MySQL's protocol") from None
+    except OSError as error:
+        made.close()
+        said = f"connected, but no greeting in {timeout:g} s" if isinstance(error, TimeoutError) else str(error)
+        raise pymysql.OperationalError(2003, said) from error
+    except BaseException:
+        made.close()
+        raise
 
 
 def waits(lock_timeout: float) -> dict[str, int]:
@@ -344,16 +460,37 @@ def numbered(error: BaseException) -> tuple[int | None, str]:
     return None, str(error) or type(error).__name__
 
 
-def refusal(said: str, number: int | None, connection: Connection) -> HgAuroraError:
-    """The error of ours for what a server or the driver said, with its number where there is one."""
+def refusal(
+    said: str, number: int | None, connection: Connection, *, flaw: tuple[str, str] | None = None
+) -> HgAuroraError:
+    """The error of ours for what a server or the driver said, with its number where there is one.
+
+    :param flaw: what is known of the password, and what to do, where it was that.
+    """
     at = where(connection)
     said = said.splitlines()[-1].strip() if said else "no answer"
     data: dict[str, object] = {"errno": number, "where": at}
+    if number in (2003, 2026, None) and (
+        found := transport.refusal(said, at, connection.parameters.get("ssl-ca"), data)
+    ):
+        return found
+    if flaw is not None and number in DENIED:
+        return SecurityError(f"{at} refused {flaw[0]}: {said}", state="nothing was changed", hint=flaw[1], data=data)
+    if number == _NO_ACCESS and connection.resource_id is not None:
+        user, database = connection.parameters.get("user", ""), connection.parameters.get("dbname", "")
+        return SecurityError(
+            f"{at} refused the connection: {said}",
+            state="nothing was changed",
+            hint=f"mend the environment's database, or GRANT ALL ON {database}.* TO {user}",
+            data=data,
+        )
     if number in IDENTITY or (number == 2003 and re.search(r"certificate|\bSSL\b|\bTLS\b", said, re.I)):
         return SecurityError(
             f"{at} refused the connection: {said}",
             state="nothing was changed",
-            hint="check the environment's user, its password (~/.my.cnf, MYSQL_PWD) and the TLS settings",
+            hint="check the environment's user, its password (~/.my.cnf, MYSQL_PWD) and the TLS settings"
+            if connection.resource_id is None
+            else "check the environment's user: it has to sign in by IAM, or by secret",
             data=data,
         )
     if number in RIGHTS:
@@ -367,7 +504,7 @@ def refusal(said: str, number: int | None, connection: Connection) -> HgAuroraEr
         return StateError(
             f"{at}: the database does not exist",
             state="nothing was changed",
-            hint="create the database, or mend the environment's url",
+            hint=f"create the database, or mend the environment's {connection.named_by}",
             data=data,
         )
     if number == _NO_TABLE and "hgaurora_" in said:
@@ -384,4 +521,6 @@ def refusal(said: str, number: int | None, connection: Connection) -> HgAuroraEr
             hint="name the writer endpoint, not a reader; after a failover try again",
             data=data,
         )
+    if (number is None or number in GONE) and (known := connection.silent()) is not None:
+        return RemoteError(f"{at}: {said}; {known[0]}", hint=known[1], data=data)
     return RemoteError(f"{at}: {said}", hint="see that the server runs and answers, then try again", data=data)

@@ -13,17 +13,18 @@ import uuid
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ....core.blocking import Obstacles, Wait
 from ....core.errors import DriftError, HgAuroraError, SecurityError, StateError
-from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Repeated, Script, State, StepRow
+from ....core.model import Applied, Changeset, Deployment, Kind, LockHolder, Outcome, Repeated, Script, State, StepRow
 from ....core.repeatable import Repeatable
 from ....core.schema.model import Part, Schema
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
-from .. import ledger
-from . import blocking, compose, ledger_sql, rows, schema_store
+from .. import ledger, seal
+from . import blocking, carry, compose, ledger_sql, rows, schema_store
 from .capture import Capture
 from .connection import LOST, numbered, opened, password, translated, where
 
@@ -60,7 +61,7 @@ class MysqlDatabase:
     def facts(self) -> dict[str, object]:
         """Server facts: ``product``, ``version``, ``database``, ``user``, ``host``, ``read_only``."""
         row = self._one(
-            "SELECT VERSION(), DATABASE(), CURRENT_USER(), @@GLOBAL.read_only OR @@GLOBAL.innodb_read_only"
+            f"SELECT VERSION(), DATABASE(), CURRENT_USER(), NOT ({ledger_sql.WRITER})"
             " OR @@SESSION.{} AS reading".format("tx_read_only" if self._mariadb else "transaction_read_only")
         )
         return {
@@ -79,7 +80,9 @@ class MysqlDatabase:
         :raises SecurityError: a trigger, a view or a table without transactions stands where the ledger or the version
             table should.
         """
-        present, distrust, held = self._bundle([ledger_sql.PRESENT, ledger_sql.DISTRUST, ledger_sql.HOLDER])
+        asked = (ledger_sql.PRESENT, ledger_sql.DISTRUST, ledger_sql.HOLDER, ledger_sql.ASK_WRITER)
+        present, distrust, held, writer = self._bundle(asked)
+        reader = not writer[0]["writer"]
         if distrust:
             findings = [str(row["said"]) for row in distrust]
             raise SecurityError(
@@ -101,10 +104,16 @@ class MysqlDatabase:
         if environment is None or "uuid" not in environment:
             # a crash may have left tables without the environment's row: that is no ledger yet, and they are empty
             if filled := self._filled(there & set(ledger_sql.TABLES)):
+                if "hgaurora_environment" in self._there() and self._rows("SELECT 1 FROM {db}hgaurora_environment"):
+                    # the first run of all wrote its rows between our looks, that one with them
+                    return self.state()
                 raise ledger.remains(self.environment, filled)
             read = environment["read"] if environment else rows.decoded(self._bundle([_NOW])[0][0])["read"]
-            return State(read=read, versions=versions, lock=holder)
+            return State(read=read, versions=versions, lock=holder, reader=reader)
         self._known(environment["ledger_version"])
+        if not versioned and environment["versions"] and self.connection.version_table.lower() in self._there():
+            # the first migration of all was committed between our looks
+            return self.state()
         _, deployed, half, applied = found
         deployments = [ledger.deployment(rows.decoded(row)) for row in deployed]
         migrations, repeated = ledger.in_force(tuple(rows.decoded(row).values()) for row in applied)
@@ -127,6 +136,7 @@ class MysqlDatabase:
             half={(row["revision"], row["direction"]): int(row["n"]) for row in half},
             lock=holder,
             undelivered=environment["undelivered"],
+            reader=reader,
         )
 
     def begin(
@@ -160,6 +170,7 @@ class MysqlDatabase:
             # DDL commits by itself; what a crash leaves is made whole by the next run
             for text in ledger_sql.CREATE:
                 self._run(text)
+        self._add_columns()
         with self._transaction() as cursor:
             row = self._environment(cursor, base_epoch)
             self._known(row["ledger_version"])
@@ -175,15 +186,47 @@ class MysqlDatabase:
                     state="nothing was changed",
                     hint="run it again; it plans anew",
                 )
+            self._same_cluster(cursor, row["cluster_resource_id"], new)
+            self._upgrade(cursor, row["ledger_version"])
             begun = self._row(cursor, new, resume, supersede)
             epoch = str(uuid.uuid4())
             self._send(cursor, "UPDATE {db}hgaurora_environment SET epoch = %(epoch)s", {"epoch": epoch})
             kind = "deployment-resumed" if resume else "deployment-started"
-            seq = self._append(cursor, begun.id, kind, ledger.started(new, begun))
+            sealed = seal.opening(carry.sealed(cursor, self._fill, [begun.id], opening=True))
+            seq = self._append(cursor, begun.id, kind, {**ledger.started(new, begun), "seal": sealed})
             for script in scripts:
                 values = {"hash": script.raw, "content": zlib.compress(script.content), "event": seq}
                 rows.insert(cursor, self._fill, "script", values, ignore=True)
         return begun, epoch
+
+    def _same_cluster(self, cursor: Any, recorded: str | None, new: NewDeployment) -> None:
+        """The ledger remembers the cluster it was first written on; an adoption may take another one."""
+        found = self.connection.resource_id
+        if found is None or found == recorded:
+            return
+        if recorded is not None and new.kind is not Kind.ADOPT:
+            raise ledger.another_cluster(self.environment, recorded, found)
+        self._send(cursor, "UPDATE {db}hgaurora_environment SET cluster_resource_id = %(found)s", {"found": found})
+
+    def _add_columns(self) -> None:
+        """What this version has and an older ledger does not, before a transaction: DDL ends one. An older program does
+        not mind it."""
+        present = self._there()
+        for _, table, column, kind in ledger_sql.ADDED:
+            names = {"database": self._names["database"], "table": table, "column": column}
+            if table in present and not self._rows(ledger_sql.COLUMN, names):
+                self._run(f"ALTER TABLE {{db}}{table} ADD COLUMN {column} {kind}")
+
+    def _upgrade(self, cursor: Any, version: int) -> None:
+        """Say in the ledger that it is of this version, where it is not yet."""
+        now = ledger_sql.LEDGER_VERSION
+        if version < now:
+            self._send(cursor, "UPDATE {db}hgaurora_environment SET ledger_version = %(now)s", {"now": now})
+            self._append(cursor, None, "ledger-upgraded", {"from": version, "to": now})
+
+    def _there(self) -> set[str]:
+        """Which of the ledger's tables and the version table are there, in lower case."""
+        return {str(next(iter(row.values()))).lower() for row in self._rows(ledger_sql.PRESENT, self._names)}
 
     def _filled(self, tables: Collection[str]) -> list[str]:
         """Which of the ledger's tables have a row."""
@@ -233,20 +276,22 @@ class MysqlDatabase:
                 "UPDATE {db}hgaurora_deployment SET outcome = 'superseded', ended = UTC_TIMESTAMP(6) WHERE id = %(id)s"
             )
             self._send(cursor, text, {"id": supersede})
-            self._append(cursor, supersede, "deployment-superseded", {})
+            sealed = seal.closing(carry.sealed(cursor, self._fill, [supersede]))
+            self._append(cursor, supersede, "deployment-superseded", {"seal": sealed})
         if resume:
             text = (
                 "UPDATE {db}hgaurora_deployment SET host = %(host)s, pid = %(pid)s, tool_version = %(tool)s,"
-                " plan = %(plan)s WHERE id = %(id)s"
+                " plan = %(plan)s, caller = %(caller)s WHERE id = %(id)s"
             )
             values = {"host": new.host, "pid": new.pid, "tool": new.tool_version, "id": resume}
+            values["caller"] = self.connection.caller
             self._send(cursor, text, {**values, "plan": ledger.canonical(new.plan)})
             wanted = resume
         else:
             text = "SELECT COALESCE(MAX(number), 0) + 1 AS number, UTC_TIMESTAMP(6) AS at FROM {db}hgaurora_deployment"
             (next_one,) = self._look(cursor, text, {})
             wanted = f"{self.environment}-{next_one['number']}"
-            row = ledger.opening(new, wanted, int(next_one["number"]))
+            row = ledger.opening(new, wanted, int(next_one["number"]), self.connection.caller)
             rows.insert(cursor, self._fill, "deployment", {**row, "started": next_one["at"]})
         text = "SELECT * FROM {db}hgaurora_deployment WHERE id = %(id)s"
         return ledger.deployment(rows.decoded(self._look(cursor, text, {"id": wanted})[0]))
@@ -267,17 +312,21 @@ class MysqlDatabase:
         return [ledger.event(rows.decoded(row)) for row in found]
 
     def undelivered(self, limit: int = 1000) -> list[dict[str, object]]:
-        """Events the journal does not have yet, oldest first; same shape as :meth:`events`, with ``environment``."""
-        text = "SELECT * FROM {db}hgaurora_event WHERE delivered_at IS NULL ORDER BY seq LIMIT %(limit)s"
+        """Events the journal does not have yet, oldest first; same shape as :meth:`events`, with ``environment`` and
+        ``uuid``."""
+        text = (
+            "SELECT v.*, e.uuid FROM {db}hgaurora_event v JOIN {db}hgaurora_environment e ON e.one = 1"
+            " WHERE v.delivered_at IS NULL ORDER BY v.seq LIMIT %(limit)s"
+        )
         return [
-            {**ledger.event(rows.decoded(row)), "environment": self.environment}
+            {**ledger.event(rows.decoded(row)), "environment": self.environment, "uuid": row["uuid"]}
             for row in self._rows(text, {"limit": limit})
         ]
 
-    def mark_delivered(self, upto: int) -> None:
-        """The journal has every event up to this sequence number."""
-        text = "UPDATE {db}hgaurora_event SET delivered_at = UTC_TIMESTAMP(6)"
-        self._run(text + " WHERE delivered_at IS NULL AND seq <= %(upto)s", {"upto": upto})
+    def mark_delivered(self, upto: int, at: datetime) -> None:
+        """The journal has every event up to this sequence number; ``at`` is what it says of when."""
+        text = "UPDATE {db}hgaurora_event SET delivered_at = %(at)s WHERE delivered_at IS NULL AND seq <= %(upto)s"
+        self._run(text, rows.encoded({"at": at, "upto": upto}))
 
     def finish(
         self,
@@ -319,7 +368,8 @@ class MysqlDatabase:
                     {"node": node, "branch": branch, "id": deployment},
                 )
             what = {"outcome": outcome, "heads_after": list(heads_after), "error": error, "node": node}
-            self._append(cursor, deployment, "deployment-finished", what)
+            sealed = seal.closing(carry.sealed(cursor, self._fill, [deployment]))
+            self._append(cursor, deployment, "deployment-finished", {**what, "seal": sealed})
 
     def deployments(self, *, limit: int | None = None) -> list[Deployment]:
         """Newest first."""
@@ -384,7 +434,7 @@ class MysqlDatabase:
         :raises StateError: the epoch is another one.
         """
         with self._transaction() as cursor:
-            if not schema_store.record(cursor, self._fill, deployment, epoch, delta):
+            if not schema_store.record(cursor, self._fill, deployment, epoch, delta, self.connection):
                 raise StateError(
                     f"{deployment}: another run has taken {self.environment} over",
                     state="what this run committed stands, recorded under its id",
@@ -445,8 +495,6 @@ class MysqlDatabase:
 
     def export_after(self, seq: int) -> dict[str, object]:
         """Every ledger row younger than an event, for :meth:`rebase` of a restored copy. JSON-safe."""
-        from . import carry
-
         with self._transaction() as cursor:
             return carry.export(cursor, self._fill, seq)
 
@@ -455,22 +503,45 @@ class MysqlDatabase:
 
         :raises StateError: the rows do not continue this ledger's chain.
         """
-        from . import carry
-
+        self._add_columns()
         with self._transaction() as cursor:
-            return carry.rebase(cursor, self._fill, rows, deployment=deployment, node=node, branch=branch)
+            # before the seal of a rebase: a snapshot may be older than the ledger's version, whose event is carried
+            # over; and it is another cluster
+            self._send(
+                cursor,
+                "UPDATE {db}hgaurora_environment SET ledger_version = %(version)s,"
+                " cluster_resource_id = COALESCE(%(cluster)s, cluster_resource_id)",
+                {"version": ledger_sql.LEDGER_VERSION, "cluster": self.connection.resource_id},
+            )
+            said = ledger.told({}, self.connection)
+            return carry.rebase(cursor, self._fill, rows, deployment=deployment, node=node, branch=branch, more=said)
+
+    def uuid(self) -> str | None:
+        """The environment's, as its ledger has it; None: there is no ledger."""
+        if "hgaurora_environment" not in self._there():
+            return None
+        return str(self._one("SELECT uuid FROM {db}hgaurora_environment")[0])
 
     def verify(self) -> list[str]:
-        """What is wrong with the ledger: the chain, and the projections against the events. Empty: nothing."""
-        from . import carry
+        """Every edit of a row that the ledger itself gives away, named; empty: none."""
+        from ..verify import verify
 
         with self._transaction() as cursor:
-            return carry.verify(cursor, self._fill)
+            found = carry.everything(cursor, self._fill)
+        return verify(found)
 
-    def capture(self) -> Schema:
+    def capture(self, *, marked: bool = False) -> Schema:
         """The whole schema as it is now; what the tool owns is outside."""
         with self._looking() as look:
             return look.whole()
+
+    def mark(self) -> str | None:
+        """Nothing: this server's catalogue does not say who wrote its rows."""
+        return None
+
+    def unchanged(self, mark: str) -> bool:
+        """Not known."""
+        return False
 
     def capture_parts(
         self, touched: Mapping[str, object] | None, known: Collection[str]
@@ -656,4 +727,4 @@ class MysqlDatabase:
         return found[1:-1] if frame else found
 
     def _append(self, cursor: Any, deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
-        return rows.append(cursor, self._fill, deployment, kind, payload)
+        return rows.append(cursor, self._fill, deployment, kind, ledger.told(payload, self.connection))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 
 #: raised when a table changes; an older tool refuses a newer ledger
-LEDGER_VERSION = 2
+LEDGER_VERSION = 3
 
 #: names of the ledger's tables; what begins with this is the tool's
 PREFIX = "hgaurora_"
@@ -72,6 +72,7 @@ CREATE = (
     error longtext,
     reverts longtext NOT NULL,
     plan longtext NOT NULL,
+    caller text,
     KEY (outcome)) {_END}""",
     f"""CREATE TABLE IF NOT EXISTS {{db}}hgaurora_step (
     id bigint PRIMARY KEY,
@@ -147,6 +148,15 @@ CREATE = (
     tip_hash varchar(64) NOT NULL) {_END}""",
 )
 
+#: columns that came after version 2, the first there was: version, table, column, type. DDL commits by itself, so one
+#: may be there already
+ADDED = ((3, "hgaurora_deployment", "caller", "text"),)
+#: one row where a column is there. Parameters: database, table, column
+COLUMN = """
+SELECT 1 FROM information_schema.columns
+WHERE table_schema = %(database)s AND table_name = %(table)s AND column_name = %(column)s
+"""
+
 CREATE_ENVIRONMENT = """
 INSERT INTO {db}hgaurora_environment (uuid, name, `database`, epoch, ledger_version, versions, tip_seq, tip_at,
     tip_hash)
@@ -178,8 +188,15 @@ def _appended(kind: str, *, change: str = "", fences: str = "") -> tuple[str, st
     )
 
 
-#: append one event, in a transaction. Parameters: deployment, kind, payload
-APPEND = _appended("%(kind)s")
+#: the server is no reader. A user with all rights may write to one, and the replica would be another database from then
+#: on. As text, whatever type a version has for it
+WRITER = "CONCAT(@@GLOBAL.read_only) IN ('0', 'OFF') AND @@GLOBAL.innodb_read_only = 0"
+#: one column: 1 where it is so
+ASK_WRITER = f"SELECT {WRITER} AS writer"
+
+#: append one event, in a transaction, but not on a reader: then the first changes no row. Parameters: deployment, kind,
+#: payload
+APPEND = _appended("%(kind)s", fences=f" AND {WRITER}")
 
 #: the conditions under which a step may be recorded, in the order they are told: name, then SQL.
 #: Parameters: epoch; backend (the connection id that took the lock); versions (a JSON array of texts); heads (the same
@@ -187,6 +204,7 @@ APPEND = _appended("%(kind)s")
 FENCES = (
     ("epoch", "e.epoch = %(epoch)s"),
     ("lock", "IS_USED_LOCK({lock}) <=> %(backend)s"),
+    ("writer", WRITER),
     (
         "versions",
         "(SELECT COUNT(*) FROM {version_table}) = JSON_LENGTH(%(versions)s)"
@@ -228,7 +246,7 @@ INSERT INTO {{db}}hgaurora_statement (id, deployment, revision, direction, ordin
     result, proof, at)
 SELECT %(id)s, %(deployment)s, %(revision)s, %(direction)s, %(ordinal)s, %(sql_hash)s, %(params_hash)s, %(sql)s,
     %(state)s, %(result)s, %(proof)s, UTC_TIMESTAMP(6)
-FROM {{db}}hgaurora_environment e WHERE {" AND ".join(sql for _, sql in FENCES[:2])} LOCK IN SHARE MODE
+FROM {{db}}hgaurora_environment e WHERE {" AND ".join(sql for _, sql in FENCES[:3])} LOCK IN SHARE MODE
 """
 JOURNAL_LAST = "SELECT COALESCE(MAX(id), 0) FROM {db}hgaurora_statement"
 JOURNAL_STATE = "UPDATE {db}hgaurora_statement SET state = %(state)s, result = %(result)s WHERE id = %(id)s"

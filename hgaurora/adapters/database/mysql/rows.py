@@ -89,11 +89,18 @@ def insert(
 def append(cursor: Any, fill: Fill, deployment: str | None, kind: str, said: Mapping[str, object]) -> int:
     """Append one event in the transaction that is open; its sequence number.
 
-    :raises StateError: the environment's row is gone.
+    :raises StateError: the server takes no writes; or the environment's row is gone.
     """
     values = {"deployment": deployment, "kind": kind, "payload": ledger.canonical(said)}
     for text in ledger_sql.APPEND:
         if not cursor.execute(fill(text), values):
+            cursor.execute(ledger_sql.ASK_WRITER)
+            if not cursor.fetchone()["writer"]:
+                raise StateError(
+                    "the database takes no writes any more: it was made a reader",
+                    state="nothing was written",
+                    hint="see which server is the writer now; the same command again looks where it stands",
+                )
             raise StateError("the ledger has lost its environment row", hint="restore a snapshot that holds it")
     cursor.execute(fill("SELECT tip_seq FROM {db}hgaurora_environment"), {})
     return int(cursor.fetchone()["tip_seq"])

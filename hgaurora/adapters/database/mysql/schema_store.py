@@ -14,6 +14,8 @@ from typing import Any
 from ....core.model import Direction
 from ....core.schema.model import Fingerprints, PartHashes
 from ....core.schema.record import AsOf, DeltaRow, Pending, Recorded
+from ....ports import Connection
+from .. import ledger
 from . import ledger_sql, rows
 from .rows import Fill
 
@@ -50,12 +52,14 @@ def recorded(cursor: Any, fill: Fill) -> Recorded | None:
     )
 
 
-def record(cursor: Any, fill: Fill, deployment: str | None, epoch: str | None, delta: DeltaRow) -> bool:
+def record(
+    cursor: Any, fill: Fill, deployment: str | None, epoch: str | None, delta: DeltaRow, connection: Connection
+) -> bool:
     """Write a delta, its event, its contents and the parts; False where the epoch is another one."""
     environment = _ask(cursor, fill, ledger_sql.ENVIRONMENT)
     if not environment or (epoch is not None and environment[0]["epoch"] != epoch):
         return False
-    seq = rows.append(cursor, fill, deployment, "delta", delta.payload())
+    seq = rows.append(cursor, fill, deployment, "delta", ledger.told(delta.payload(), connection))
     new = [part for part in delta.parts.values() if part is not None]
     contents = {part.full: part.content for part in new}
     # rendered by the driver as few statements with many rows each

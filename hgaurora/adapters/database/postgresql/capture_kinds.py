@@ -60,6 +60,16 @@ COVERED: Mapping[str, tuple[str, ...]] = {
     "view column": ("column",),
 }
 
+#: facts that a capture does not have, and why: drift in them alone is not seen
+UNTOLD: Mapping[str, str] = {
+    "settings of a role or of the database (ALTER ROLE, ALTER DATABASE ... SET)": "of the cluster; sessions of a "
+    "deploy set their own",
+    "what an extension's members are, and grants on them": "the extension and its version stand for them",
+    "grants on system columns": "as pg_dump",
+    "statistics targets of an index's columns": "no plan of a migration depends on them",
+    "a partition's copies of triggers: disabled one by one, or with a comment": "the trigger is its parent's",
+}
+
 #: type of object: why a capture does not have it
 EXCLUDED: Mapping[str, str] = {
     "database": "of the cluster: a restored copy has another name, owner and grants; encoding and collation are kept",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ....core.schema.form import part_id, parts
 from ....core.schema.model import Part, Path, Schema
-from . import capture_sql
-from .capture import ENGINE, Known, begin, others, relations
+from . import capture_sql, row_versions
+from .capture import BEGIN, ENGINE, Known, others, relations, settings
 from .capture_rows import Rows
 from .touched import Look
 
@@ -39,7 +39,9 @@ class QuickLook:
         self.connection = connection
         self.known = known
         self.version = connection.info.server_version
+        self.version_table = version_table
         self.rows = Rows(version_table, known.opclasses)
+        self.numbers: dict[int, int] = {}
         self.seen: set[int] = set()
         self.others = False
 
@@ -68,26 +70,30 @@ class QuickLook:
             f"'{_array(wanted.relations)}', '{wanted.xid or 3}', {wanted.granted}, {wanted.statistics},"
             f" '{_array(wanted.objects)}'"
         )
-        text = f"{begin(plan_cache_mode='force_generic_plan')}; {self._execute('around', arguments)}"
+        text = f"{BEGIN}; {self._execute('settings', '')}; {self._execute('around', arguments)}"
         try:
             found = self._send(cursor, text)
         except psycopg.errors.InvalidSqlStatementName:
             cursor.execute("ROLLBACK")
             there = {row[0] for row in cursor.execute("SELECT p.name FROM pg_catalog.pg_prepared_statements p")}
-            missing = [one for name, one in _prepared(self.version).values() if name not in there]
+            missing = [one for name, one in _prepared(self.version, self.version_table).values() if name not in there]
             self._send(cursor, "; ".join(missing))
             found = self._send(cursor, text)
         return frozenset(row[0] for row in found[-1])
 
     def _take(self, cursor: psycopg.Cursor[Any], oids: Collection[int]) -> None:
-        queries = list(capture_sql.of_some(self.version)) if oids else []
+        queries = [*capture_sql.of_some(self.version), "row_versions"] if oids else []
         texts = [self._execute(name, f"'{_array(oids)}'") for name in queries]
         if self.others and not self.rows.others:
-            queries = [*capture_sql.OTHER_QUERIES, *queries]
-            texts = [*(self._execute(name, "") for name in capture_sql.OTHER_QUERIES), *texts]
+            every = [*capture_sql.OTHER_QUERIES, "other_versions"]
+            queries = [*every, *queries]
+            texts = [*(self._execute(name, "") for name in every), *texts]
         if texts:
             for name, found in zip(queries, self._send(cursor, "; ".join(texts)), strict=True):
-                self.rows.take(name, found)
+                if name.endswith("_versions"):
+                    self.numbers |= dict(found)
+                else:
+                    self.rows.take(name, found)
         self.seen |= set(oids)
 
     def _schema_renamed(self) -> bool:
@@ -105,6 +111,10 @@ class QuickLook:
                 (_CATALOGUES[kind], oid, False) for oid, (kind, path, labels) in self.known.others.items()
                 if kind in _CATALOGUES and oid in now
                 and (now[oid][:2] != (kind, path) or not set(labels) <= set(now[oid][2]))
+            ]  # fmt: skip
+            changed += [
+                (*member, False) for member, identity in self.known.members.items()
+                if self.rows.members.get(member, identity) != identity
             ]  # fmt: skip
         if not changed:
             return set()
@@ -133,14 +143,18 @@ class QuickLook:
         gone = {part_id("table", known.relations[oid][0]) for oid in self.seen if oid in known.relations}
         if rows.others:
             gone |= {one for one in ids if not one.startswith('["relation"')}
-            known.others, known.opclasses = others(rows), rows.opclasses
+            known.others, known.opclasses, known.members = others(rows), rows.opclasses, rows.members
         for oid in self.seen:
             known.relations.pop(oid, None)
         known.relations.update(relations(rows))
+        if known.numbers is not None:
+            known.numbers.exchange(self.seen, self.numbers)
         return found, gone - found.keys()
 
     def _execute(self, name: str, arguments: str) -> str:
-        return f"EXECUTE {_prepared(self.version)[name][0]}" + (f" ({arguments})" if arguments else "")
+        return f"EXECUTE {_prepared(self.version, self.version_table)[name][0]}" + (
+            f" ({arguments})" if arguments else ""
+        )
 
     @staticmethod
     def _send(cursor: psycopg.Cursor[Any], text: str) -> list[list[Any]]:
@@ -155,9 +169,13 @@ class QuickLook:
 
 
 @cache
-def _prepared(version: int) -> dict[str, tuple[str, str]]:
+def _prepared(version: int, version_table: Path) -> dict[str, tuple[str, str]]:
     """Name and text of each statement. The name has a hash of the text: another version's is another one."""
-    texts = capture_sql.of_quick_look(version)
+    texts = {
+        "settings": settings(plan_cache_mode="force_generic_plan"),
+        **capture_sql.of_quick_look(version),
+        **row_versions.of_some(version, version_table),
+    }
     names = {query: f"hgaurora_{query}_{sha256(text.encode()).hexdigest()[:12]}" for query, text in texts.items()}
     return {
         query: (names[query], f"PREPARE {names[query]} {capture_sql.PARAMETERS.get(query, '')} AS {text}")

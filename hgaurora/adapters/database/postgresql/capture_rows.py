@@ -48,6 +48,8 @@ class Rows:
         self.paths: dict[int, Path] = {}
         #: OIDs of what is not a relation: kind, path
         self.others: dict[int, tuple[str, Path]] = {}
+        #: catalogue and OID of what extensions have: its identity
+        self.members: dict[tuple[str, int], str] = {}
         #: relation: column number: name, OID of its collation
         self._names: dict[int, dict[int, tuple[str, int]]] = {}
         self._backing: dict[int, Path] = {}
@@ -147,6 +149,9 @@ class Rows:
     def _take_referenced(self, rows: Iterable[Sequence[Any]]) -> None:
         for oid, number, name in rows:
             self._names.setdefault(oid, {}).setdefault(number, (name, 0))
+
+    def _take_members(self, rows: Iterable[Sequence[Any]]) -> None:
+        self.members = {(catalog, oid): identity for catalog, oid, identity in rows}
 
     def _take_opclasses(self, rows: Iterable[Sequence[Any]]) -> None:
         self.opclasses = {oid: (name, usual) for oid, name, usual in rows}

@@ -33,6 +33,7 @@ OTHER_QUERIES: Mapping[str, str] = {
     "types": others.TYPES,
     "routines": others.ROUTINES,
     "rare": others.RARE,
+    "members": others.MEMBERS,
 }
 
 
@@ -68,7 +69,7 @@ def of_others(version: int) -> dict[str, str]:
 PARAMETERS: Mapping[str, str] = {
     "around": "(pg_catalog.oid[], pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.oid[])",
     "dependents": "(pg_catalog.oid[], pg_catalog.oid[], pg_catalog.bool[])",
-    **dict.fromkeys(("referenced", *RELATION_QUERIES), "(pg_catalog.oid[])"),
+    **dict.fromkeys(("referenced", *RELATION_QUERIES, "row_versions"), "(pg_catalog.oid[])"),
 }
 
 

@@ -6,6 +6,13 @@ from __future__ import annotations
 
 from .catalogue_sql import COLLATION, FIRST_OID, OURS, acl, comment, member, role
 
+#: what extensions have, by its name: others show it
+MEMBERS = """
+SELECT d.classid::pg_catalog.regclass::pg_catalog.text, d.objid::pg_catalog.int8,
+    (pg_catalog.pg_identify_object(d.classid, d.objid, 0)).identity
+FROM pg_catalog.pg_depend d WHERE d.deptype = 'e'
+"""
+
 #: operator classes by OID: name, whether it is the default one of its type
 OPCLASSES = """
 SELECT o.oid::pg_catalog.int8,

@@ -42,9 +42,15 @@ SELECT s.stxrelid::pg_catalog.int8 FROM pg_catalog.pg_statistic_ext s WHERE $4
 #: OIDs, with the types that these have, and types of types; $3: true where names were only added, which only
 #: rules show (a join may need aliases then)
 DEPENDENTS = """
-WITH RECURSIVE named(classid, objid, added) AS (
+WITH RECURSIVE given(classid, objid, added) AS (
     SELECT * FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2), pg_catalog.unnest($3))
-        u(classid, objid, added)
+        u(classid, objid, added)),
+named(classid, objid, added) AS (
+    (SELECT * FROM given
+    UNION ALL
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, t.typrelid, g.added FROM given g
+    JOIN pg_catalog.pg_type t ON t.oid = g.objid AND t.typrelid <> 0
+    WHERE g.classid = 'pg_catalog.pg_type'::pg_catalog.regclass)
     UNION
     SELECT d.classid, d.objid, n.added FROM named n
     JOIN pg_catalog.pg_depend d ON (d.refclassid, d.refobjid) = (n.classid, n.objid)
@@ -52,7 +58,9 @@ WITH RECURSIVE named(classid, objid, added) AS (
 )
 SELECT DISTINCT CASE d.classid
     WHEN 'pg_catalog.pg_class'::pg_catalog.regclass THEN
-        (SELECT CASE WHEN c.relkind = 'c' THEN 0 ELSE c.oid END FROM pg_catalog.pg_class c WHERE c.oid = d.objid)
+        (SELECT CASE WHEN c.relkind = 'c' THEN 0 WHEN c.relkind IN ('i', 'I') THEN (SELECT i.indrelid
+            FROM pg_catalog.pg_index i WHERE i.indexrelid = c.oid) ELSE c.oid END
+        FROM pg_catalog.pg_class c WHERE c.oid = d.objid)
     WHEN 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN
         (SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid)
     WHEN 'pg_catalog.pg_constraint'::pg_catalog.regclass THEN

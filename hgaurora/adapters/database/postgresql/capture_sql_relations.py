@@ -91,13 +91,15 @@ JOIN pg_catalog.pg_am am ON am.oid = c.relam
 WHERE i.indrelid {{of}} AND c.relkind IN ('i', 'I')
 """
 
-#: clones that a partitioned table's foreign keys have in and for its partitions are not things of their own
+#: one whose triggers are disabled is not enforced either. Clones that
+#: a partitioned table's foreign keys have in and for its partitions are not things of their own
 CONSTRAINTS = f"""
 SELECT k.conrelid::pg_catalog.int8, k.conname::pg_catalog.text, k.contype, k.conkey::pg_catalog.text,
     k.confkey::pg_catalog.text, k.confrelid::pg_catalog.int8,
     CASE WHEN k.confrelid <> 0 THEN k.confrelid::pg_catalog.regclass::pg_catalog.text END,
     k.confmatchtype, k.confupdtype, k.confdeltype, {{confdelsetcols}}, k.condeferrable, k.condeferred, k.convalidated,
-    {{conenforced}}, {{conperiod}}, k.connoinherit, k.conindid::pg_catalog.int8,
+    {{conenforced}} AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgconstraint = k.oid
+        AND t.tgenabled NOT IN ('O', 'A')), {{conperiod}}, k.connoinherit, k.conindid::pg_catalog.int8,
     CASE k.contype WHEN 'c' THEN pg_catalog.pg_get_expr(k.conbin, k.conrelid)
         WHEN 'x' THEN pg_catalog.pg_get_constraintdef(k.oid) END,
     d.description

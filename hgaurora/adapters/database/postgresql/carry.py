@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from .. import ledger
+from .. import ledger, seal
+from ..seal import Rows
+from ..verify import Everything
 from . import ledger_sql
 
 if TYPE_CHECKING:
@@ -80,7 +82,13 @@ def export(cursor: psycopg.Cursor[Any], seq: int) -> dict[str, object]:
 
 
 def rebase(
-    cursor: psycopg.Cursor[Any], rows: Mapping[str, Any], *, deployment: str, node: str | None, branch: str | None
+    cursor: psycopg.Cursor[Any],
+    rows: Mapping[str, Any],
+    *,
+    deployment: str,
+    node: str | None,
+    branch: str | None,
+    more: Mapping[str, object],
 ) -> str:
     """See :meth:`hgaurora.ports.Database.rebase`."""
     own = cursor.execute(
@@ -106,11 +114,15 @@ def rebase(
     running = [row["id"] for row in rows["deployments"] if row["outcome"] == "running"]
     for row in sorted(rows["deployments"], key=lambda row: row["id"] in running):
         insert(cursor, "deployment", row, replace="id")
-    cursor.execute(
-        "UPDATE hgaurora.deployment SET outcome = 'superseded', ended = COALESCE(ended, pg_catalog.clock_timestamp())"
-        " WHERE outcome = 'running' AND id <> %s",
-        (deployment,),
-    )
+    superseded = [
+        str(id)
+        for (id,) in cursor.execute(
+            "UPDATE hgaurora.deployment SET outcome = 'superseded',"
+            " ended = COALESCE(ended, pg_catalog.clock_timestamp())"
+            " WHERE outcome = 'running' AND id <> %s RETURNING id",
+            (deployment,),
+        )
+    ]
     epoch = str(uuid.uuid4())
     cursor.execute(
         "UPDATE hgaurora.environment SET epoch = %s, node = %s, branch = %s, deployed_by = %s,"
@@ -121,23 +133,65 @@ def rebase(
         "snapshot": {"seq": own[1], "hash": own[2]},
         "live": {"seq": rows["tip_seq"], "hash": rows["tip_hash"]},
         "node": node,
+        "seal": seal.closing(sealed(cursor, [row["id"] for row in rows["deployments"]] + superseded)),
     }
-    cursor.execute(ledger_sql.APPEND, {"deployment": deployment, "kind": "rebased", "payload": ledger.canonical(said)})
+    cursor.execute(
+        ledger_sql.APPEND, {"deployment": deployment, "kind": "rebased", "payload": ledger.canonical({**said, **more})}
+    )
     return epoch
 
 
-def verify(cursor: psycopg.Cursor[Any]) -> list[str]:
-    """The chain against its hashes, each step against its event, each closed deployment against its last event."""
-    tip = cursor.execute("SELECT tip_seq, tip_hash, versions FROM hgaurora.environment").fetchone()
-    assert tip is not None
-    events = cursor.execute(
-        "SELECT seq, at, deployment, kind, payload, hash FROM hgaurora.event ORDER BY seq"
-    ).fetchall()
-    wrong = ledger.broken(events, (tip[0], tip[1]))
-    names = ("seq", "at", "deployment", "kind", "payload", "hash", "carried")
-    said = [ledger.event(dict(zip(names, (*row, False), strict=True))) for row in events]
-    steps = _rows(cursor, "SELECT * FROM hgaurora.step ORDER BY id", ())
-    deployments = _rows(cursor, "SELECT id, outcome FROM hgaurora.deployment ORDER BY number", ())
-    parts = {row["id"]: row["full"] for row in _rows(cursor, ledger_sql.PARTS, ())}
-    stored = {row["hash"] for row in _rows(cursor, "SELECT hash FROM hgaurora.schema", ())}
-    return wrong + ledger.differences(said, steps, deployments) + ledger.part_differences(said, parts, stored)
+def sealed(cursor: psycopg.Cursor[Any], deployments: Sequence[str] | None = None, *, opening: bool = False) -> Rows:
+    """Rows as they stand in this transaction, for a seal.
+
+    :param deployments: whose; None: all.
+    :param opening: of the deployments their own rows alone.
+    """
+    own = "WHERE id = ANY (%(ids)s)" if deployments is not None else ""
+    where = "WHERE deployment = ANY (%(ids)s)" if deployments is not None else ""
+    values = {"ids": list(deployments or ())}
+    with cursor.connection.cursor(row_factory=dict_row) as dicts:
+
+        def rows(text: str) -> list[dict[str, Any]]:
+            return dicts.execute(text, values).fetchall()
+
+        (environment,) = rows("SELECT * FROM hgaurora.environment")
+        found = rows(f"SELECT * FROM hgaurora.deployment {own}")
+        if opening:
+            return Rows(environment=environment, deployments=found)
+        scripts, schemas = (
+            rows(
+                "SELECT s.hash, s.event, v.deployment,"
+                " pg_catalog.encode(pg_catalog.sha256(s.content), 'hex') AS content"
+                f" FROM hgaurora.{table} s LEFT JOIN hgaurora.event v ON v.seq = s.event {where}"
+            )
+            for table in ("script", "schema")
+        )
+        return Rows(
+            environment=environment,
+            deployments=found,
+            steps=rows(f"SELECT * FROM hgaurora.step {where} ORDER BY id"),
+            statements=rows(f"SELECT * FROM hgaurora.statement {where}"),
+            scripts=scripts,
+            schemas=schemas,
+        )
+
+
+def everything(cursor: psycopg.Cursor[Any]) -> Everything:
+    """The whole ledger; in one look, where the transaction is one."""
+    rows = sealed(cursor)
+    with cursor.connection.cursor(row_factory=dict_row) as dicts:
+        return Everything(
+            events=dicts.execute("SELECT * FROM hgaurora.event ORDER BY seq").fetchall(),
+            rows=rows,
+            steps=rows.steps,
+            versions=rows.environment["versions"],
+            stored={
+                table: {
+                    row["hash"]: row["content"]
+                    for row in dicts.execute(f"SELECT hash, content FROM hgaurora.{table}").fetchall()
+                }
+                for table in ("script", "schema")
+            },
+            parts=dicts.execute(ledger_sql.PARTS).fetchall(),
+        )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ....core.errors import ConfigError, HgAuroraError, RemoteError, SecurityError, StateError
 from ....ports import Connection
+from .. import tls
 
 if TYPE_CHECKING:
     import psycopg
@@ -56,9 +57,14 @@ _FOREIGN = re.compile(
 _TRIED = re.compile(r"(?:connection (?:failed|is bad): )?connection to server .* failed: ([^:]+)")
 T = TypeVar("T")
 
+#: the server does not take who asks, or the password (Aurora says ``PAM authentication failed`` of a token)
+_DENIED = re.compile(r"authentication failed|no pg_hba\.conf entry|no password supplied")
+
 #: libpq has no SQLSTATE for a refused connection, only the server's words (C locale or not, these stay English
 #: on servers with English messages; anything else is a RemoteError)
 _NO_DATABASE = re.compile(r'database "[^"]*" does not exist')
+#: it ends, or begins (PostgreSQL's manual, appendix A: class 08, and 57P01 to 57P03)
+_GONE = frozenset({"08000", "08001", "08003", "08004", "08006", "57P01", "57P02", "57P03"})
 _IDENTITY = re.compile(
     r"authentication failed|no pg_hba\.conf entry|role .* does not exist|certificate|SSL|no password supplied"
 )
@@ -73,15 +79,11 @@ def opened(
     :raises ConfigError: it is too old, is none of PostgreSQL's, or a pooler stands before it.
     :raises RemoteError: it did not answer.
     """
-    import psycopg
 
     parameters = {"connect_timeout": str(connect_timeout), **KEEPALIVES, **connection.parameters}
     parameters["application_name"] = application
-    password = connection.password()
-    if password is not None:
-        parameters["password"] = password
     with translated(connection):
-        opened = patiently(lambda: psycopg.connect(autocommit=True, prepare_threshold=None, **parameters))
+        opened = _admitted(connection, parameters)
         try:
             if opened.info.server_version < OLDEST:
                 raise ConfigError(
@@ -106,6 +108,33 @@ def opened(
             opened.close()
             raise
     return opened
+
+
+def _admitted(connection: Connection, parameters: Mapping[str, str]) -> psycopg.Connection[tuple[object, ...]]:
+    """A connection with the password, or with another one where the first was rotated meanwhile."""
+    import psycopg
+
+    def connect(password: str | None) -> psycopg.Connection[tuple[object, ...]]:
+        secret = {} if password is None else {"password": password}
+        return patiently(
+            lambda: psycopg.connect(autocommit=True, prepare_threshold=None, **parameters, **secret)  # type: ignore[arg-type]
+        )
+
+    password = connection.password()
+    try:
+        return connect(password)
+    except psycopg.OperationalError as error:
+        if password is None or not _DENIED.search(str(error)):
+            raise
+        refused = error
+    other = connection.again(password)
+    if other is not None:
+        password = other
+        try:
+            return connect(password)
+        except psycopg.OperationalError as error:
+            refused = error
+    raise refusal(str(refused), refused.sqlstate, connection, flaw=connection.flaw(password)) from refused
 
 
 def patiently(connect: Callable[[], T]) -> T:
@@ -164,8 +193,13 @@ def _reason(said: str) -> str:
     return tried[1][:1].lower() + tried[1][1:] if tried else lines[-1]
 
 
-def refusal(said: str, sqlstate: str | None, connection: Connection) -> HgAuroraError:
-    """The error of ours for what a server said, with its SQLSTATE where there is one."""
+def refusal(
+    said: str, sqlstate: str | None, connection: Connection, *, flaw: tuple[str, str] | None = None
+) -> HgAuroraError:
+    """The error of ours for what a server said, with its SQLSTATE where there is one.
+
+    :param flaw: what is known of the password, and what to do, where it was that.
+    """
     at, state = where(connection), sqlstate or ""
     said = _reason(said)
     data: dict[str, object] = {"sqlstate": sqlstate, "where": at}
@@ -176,6 +210,10 @@ def refusal(said: str, sqlstate: str | None, connection: Connection) -> HgAurora
             hint="a MySQL or MariaDB server has a url that begins with mysql:// or mariadb://",
             data=data,
         )
+    if not state and (found := tls.refusal(said, at, connection.parameters.get("sslrootcert"), data)):
+        return found
+    if flaw is not None and (state.startswith("28") or _DENIED.search(said)):
+        return SecurityError(f"{at} refused {flaw[0]}: {said}", state="nothing was changed", hint=flaw[1], data=data)
     if state.startswith("28") or (not state and _IDENTITY.search(said)):
         return SecurityError(
             f"{at} refused the connection: {said}",
@@ -195,7 +233,7 @@ def refusal(said: str, sqlstate: str | None, connection: Connection) -> HgAurora
         return StateError(
             f"{at}: the database does not exist",
             state="nothing was changed",
-            hint="create the database, or mend the environment's url",
+            hint=f"create the database, or mend the environment's {connection.named_by}",
             data=data,
         )
     if state == "42P01" and "hgaurora." in said:
@@ -212,4 +250,6 @@ def refusal(said: str, sqlstate: str | None, connection: Connection) -> HgAurora
             hint="name the writer endpoint, not a reader; after a failover try again",
             data=data,
         )
+    if (not state or state in _GONE) and (known := connection.silent()) is not None:
+        return RemoteError(f"{at}: {said}; {known[0]}", hint=known[1], data=data)
     return RemoteError(f"{at}: {said}", hint="see that the server runs and answers, then try again", data=data)

@@ -12,16 +12,17 @@ import uuid
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ....core.blocking import Obstacles, Wait
 from ....core.errors import DriftError, SecurityError, StateError
-from ....core.model import Applied, Changeset, Deployment, LockHolder, Outcome, Repeated, Script, State, StepRow
+from ....core.model import Applied, Changeset, Deployment, Kind, LockHolder, Outcome, Repeated, Script, State, StepRow
 from ....core.repeatable import Repeatable
 from ....core.schema.model import Part, Schema
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
-from .. import ledger
+from .. import ledger, seal
 from . import blocking, compose, ledger_sql, schema_store
 from .connection import opened, translated, where
 
@@ -66,8 +67,7 @@ class PostgresDatabase:
         """Server facts: ``product``, ``version``, ``database``, ``user``, ``host``, ``read_only``."""
         row = self._one(
             "SELECT pg_catalog.current_setting('server_version'), pg_catalog.current_database()::text,"
-            " session_user::text, pg_catalog.pg_is_in_recovery()"
-            " OR pg_catalog.current_setting('default_transaction_read_only')::boolean"
+            f" session_user::text, {ledger_sql.READER}"
         )
         return {
             "product": "PostgreSQL",
@@ -84,7 +84,7 @@ class PostgresDatabase:
         :raises StateError: the ledger is newer than this program.
         :raises SecurityError: somebody else could put code in front of the ledger or the version table.
         """
-        ledgered, versioned, distrust, held, missing = self._one(ledger_sql.PROBE, self._names())
+        ledgered, versioned, distrust, held, missing, reader = self._one(ledger_sql.PROBE, self._names())
         if distrust:
             raise SecurityError(
                 f"{self.environment}: {distrust[0]}",
@@ -99,12 +99,15 @@ class PostgresDatabase:
                 raise ledger.remains(self.environment, [f"hgaurora.{one}" for one in left])
             versions, moment = self._versions() if versioned else None, None
             (moment,) = self._one("SELECT pg_catalog.clock_timestamp()")
-            return State(read=moment, versions=versions, lock=holder)
+            return State(read=moment, versions=versions, lock=holder, reader=reader)
         if set(missing) - ledger_sql.SECOND:
             raise ledger.not_whole(self.environment, [f"hgaurora.{one}" for one in missing])
         text = self._fill(ledger_sql.STATE if versioned else _without_versions(ledger_sql.STATE))
         row = self._one(text)
         self._known(row[1])
+        if not versioned and row[8] and self._one(ledger_sql.PROBE, self._names())[1]:
+            # the first migration of all was committed between the two questions
+            return self.state()
         if missing and row[1] > 1:
             raise ledger.not_whole(self.environment, [f"hgaurora.{one}" for one in missing])
         rows = {one["id"]: ledger.deployment(one) for one in row[13] or ()}
@@ -128,6 +131,7 @@ class PostgresDatabase:
             half={(one[0], one[1]): one[2] for one in row[11] or ()},
             lock=holder,
             undelivered=row[10],
+            reader=reader,
         )
 
     def begin(
@@ -144,6 +148,8 @@ class PostgresDatabase:
         :raises StateError: nobody holds the lock; the epoch is not ``base_epoch``; an interrupted deployment is
             neither resumed nor superseded; the ledger belongs to another environment or a newer program.
         """
+        from . import carry
+
         with self._transaction() as cursor:
             if cursor.execute(ledger_sql.HOLDER).fetchone() is None:
                 raise StateError(
@@ -154,7 +160,7 @@ class PostgresDatabase:
             self._make(cursor, base_epoch)
             upgraded = upgrade(cursor)
             row = cursor.execute(
-                "SELECT name, epoch::text, ledger_version FROM hgaurora.environment FOR UPDATE"
+                "SELECT name, epoch::text, ledger_version, cluster_resource_id FROM hgaurora.environment FOR UPDATE"
             ).fetchone()
             assert row is not None
             self._known(row[2])
@@ -170,13 +176,15 @@ class PostgresDatabase:
                     state="nothing was changed",
                     hint="run it again; it plans anew",
                 )
+            self._same_cluster(cursor, row[3], new)
             if upgraded is not None:
-                _append(cursor, None, "ledger-upgraded", {"from": upgraded, "to": ledger_sql.LEDGER_VERSION})
+                self._append(cursor, None, "ledger-upgraded", {"from": upgraded, "to": ledger_sql.LEDGER_VERSION})
             begun = self._row(cursor, new, resume, supersede)
             epoch = str(uuid.uuid4())
             cursor.execute("UPDATE hgaurora.environment SET epoch = %s", (epoch,))
             kind = "deployment-resumed" if resume else "deployment-started"
-            seq = _append(cursor, begun.id, kind, ledger.started(new, begun))
+            sealed = seal.opening(carry.sealed(cursor, [begun.id], opening=True))
+            seq = self._append(cursor, begun.id, kind, {**ledger.started(new, begun), "seal": sealed})
             contents = {script.raw: zlib.compress(script.content) for script in scripts}
             if contents:
                 cursor.execute(
@@ -187,6 +195,20 @@ class PostgresDatabase:
                     (seq, list(contents), list(contents.values())),
                 )
         return begun, epoch
+
+    def _same_cluster(self, cursor: psycopg.Cursor[Any], recorded: str | None, new: NewDeployment) -> None:
+        """The ledger remembers the cluster it was first written on; an adoption may take another one."""
+        found = self.connection.resource_id
+        if found is None or found == recorded:
+            return
+        if recorded is not None and new.kind is not Kind.ADOPT:
+            raise ledger.another_cluster(self.environment, recorded, found)
+        cursor.execute("UPDATE hgaurora.environment SET cluster_resource_id = %s", (found,))
+
+    def _append(
+        self, cursor: psycopg.Cursor[Any], deployment: str | None, kind: str, payload: Mapping[str, object]
+    ) -> int:
+        return _append(cursor, deployment, kind, ledger.told(payload, self.connection))
 
     def _make(self, cursor: psycopg.Cursor[Any], base_epoch: str | None) -> None:
         """Make the ledger where there is none."""
@@ -211,7 +233,7 @@ class PostgresDatabase:
         cursor.execute(ledger_sql.CREATE_ENVIRONMENT, {**values, "ledger_version": 1})
         upgrade(cursor)
         made = {"environment": self.environment, "uuid": str(values["uuid"]), "version": ledger_sql.LEDGER_VERSION}
-        _append(cursor, None, "ledger-created", made)
+        self._append(cursor, None, "ledger-created", made)
 
     def _row(
         self, cursor: psycopg.Cursor[Any], new: NewDeployment, resume: str | None, supersede: str | None
@@ -232,11 +254,16 @@ class PostgresDatabase:
                 " WHERE id = %s",
                 (supersede,),
             )
-            _append(cursor, supersede, "deployment-superseded", {})
+            from . import carry
+
+            self._append(
+                cursor, supersede, "deployment-superseded", {"seal": seal.closing(carry.sealed(cursor, [supersede]))}
+            )
         if resume:
             cursor.execute(
-                "UPDATE hgaurora.deployment SET host = %s, pid = %s, tool_version = %s, plan = %s WHERE id = %s",
-                (new.host, new.pid, new.tool_version, ledger.canonical(new.plan), resume),
+                "UPDATE hgaurora.deployment SET host = %s, pid = %s, tool_version = %s, plan = %s, caller = %s"
+                " WHERE id = %s",
+                (new.host, new.pid, new.tool_version, ledger.canonical(new.plan), self.connection.caller, resume),
             )
             wanted = resume
         else:
@@ -246,15 +273,14 @@ class PostgresDatabase:
             from . import carry
 
             # PostgreSQL reads the word as the transaction's time
-            row = ledger.opening(new, wanted, number[0])
+            row = ledger.opening(new, wanted, number[0], self.connection.caller)
             carry.insert(cursor, "deployment", {**row, "started": "now"})
         return self._deployments(cursor, "WHERE id = %s", (wanted,))[0]
 
     def event(self, deployment: str | None, kind: str, payload: Mapping[str, object]) -> int:
         """Append one event to the hash chain; returns its sequence number."""
-        row = self._one(
-            ledger_sql.APPEND, {"deployment": deployment, "kind": kind, "payload": ledger.canonical(payload)}
-        )
+        said = ledger.canonical(ledger.told(payload, self.connection))
+        row = self._one(ledger_sql.APPEND, {"deployment": deployment, "kind": kind, "payload": said})
         return int(row[0])
 
     def events(
@@ -271,21 +297,20 @@ class PostgresDatabase:
         ]
 
     def undelivered(self, limit: int = 1000) -> list[dict[str, object]]:
-        """Events the journal does not have yet, oldest first; same shape as :meth:`events`, with ``environment``."""
+        """Events the journal does not have yet, oldest first; same shape as :meth:`events`, with ``environment`` and
+        ``uuid``."""
+        text = (
+            "SELECT v.*, e.uuid::text AS uuid FROM hgaurora.event v, hgaurora.environment e"
+            " WHERE v.delivered_at IS NULL ORDER BY v.seq LIMIT %s"
+        )
         return [
-            {**ledger.event(row), "environment": self.environment}
-            for row in self._dicts(
-                "SELECT * FROM hgaurora.event WHERE delivered_at IS NULL ORDER BY seq LIMIT %s", (limit,)
-            )
+            {**ledger.event(row), "environment": self.environment, "uuid": row["uuid"]}
+            for row in self._dicts(text, (limit,))
         ]
 
-    def mark_delivered(self, upto: int) -> None:
-        """The journal has every event up to this sequence number."""
-        self._run(
-            "UPDATE hgaurora.event SET delivered_at = pg_catalog.clock_timestamp()"
-            " WHERE delivered_at IS NULL AND seq <= %s",
-            (upto,),
-        )
+    def mark_delivered(self, upto: int, at: datetime) -> None:
+        """The journal has every event up to this sequence number; ``at`` is what it says of when."""
+        self._run("UPDATE hgaurora.event SET delivered_at = %s WHERE delivered_at IS NULL AND seq <= %s", (at, upto))
 
     def finish(
         self,
@@ -301,6 +326,8 @@ class PostgresDatabase:
 
         :raises StateError: the epoch is another one, or the deployment is closed already.
         """
+        from . import carry
+
         outcome = (Outcome.OK if ok else Outcome.FAILED).value
         with self._transaction() as cursor:
             moved = cursor.execute(
@@ -328,7 +355,9 @@ class PostgresDatabase:
                     hint="look at the log of the environment",
                 )
             what = {"outcome": outcome, "heads_after": list(heads_after), "error": error}
-            _append(cursor, deployment, "deployment-finished", {**what, "node": target.node if target else None})
+            sealed = seal.closing(carry.sealed(cursor, [deployment]))
+            said = {**what, "node": target.node if target else None, "seal": sealed}
+            self._append(cursor, deployment, "deployment-finished", said)
 
     def deployments(self, *, limit: int | None = None) -> list[Deployment]:
         """Newest first."""
@@ -382,13 +411,30 @@ class PostgresDatabase:
         )
         return ledger.spans([(row["seq"], int(row["base"])) for row in rebases], upto)
 
-    def capture(self) -> Schema:
-        """The whole schema as it is now, in one consistent look; what the tool owns is outside."""
+    def capture(self, *, marked: bool = False) -> Schema:
+        """The whole schema as it is now, in one consistent look; what the tool owns is outside.
+
+        :param marked: so that :meth:`mark` knows it.
+        """
         from . import capture
 
         with translated(self.connection):
-            schema, self._catalogue = capture.capture(self._connected(), self._outside())
+            schema, self._catalogue = capture.capture(self._connected(), self._outside(), marked=marked)
         return schema
+
+    def mark(self) -> str | None:
+        """What :meth:`unchanged` needs, of the schema as it was last looked at; None: nothing was, or not marked."""
+        return self._catalogue.mark(self._connected().info.server_version) if self._catalogue else None
+
+    def unchanged(self, mark: str) -> bool:
+        """Whether nothing that a capture reads was written since a mark was made; :meth:`capture_parts` may then be
+        asked as after a capture. False says nothing: only a capture can."""
+        from . import capture
+
+        with translated(self.connection):
+            known = capture.unchanged(self._connected(), self._outside(), mark)
+        self._catalogue = known or self._catalogue
+        return known is not None
 
     def capture_parts(
         self, touched: Mapping[str, object] | None, known: Collection[str]
@@ -423,7 +469,7 @@ class PostgresDatabase:
         :raises StateError: the epoch is another one.
         """
         with self._reading() as cursor:
-            if not schema_store.record(cursor, deployment, epoch, delta):
+            if not schema_store.record(cursor, deployment, epoch, delta, self.connection):
                 raise StateError(
                     f"{deployment}: another run has taken {self.environment} over",
                     state="what this run committed stands, recorded under its id",
@@ -447,7 +493,7 @@ class PostgresDatabase:
                     hint="run it again",
                 )
             for payload in steps:
-                seq = _append(cursor, deployment, "step", payload)
+                seq = self._append(cursor, deployment, "step", payload)
                 values = {"id": seq, "deployment": deployment, "payload": ledger.canonical(payload)}
                 cursor.execute(ledger_sql.ADOPT, values)
 
@@ -494,14 +540,28 @@ class PostgresDatabase:
         with self._transaction() as cursor:
             # a snapshot that is older than the ledger's version; the live one's event of its upgrade is carried over
             upgrade(cursor)
-            return carry.rebase(cursor, rows, deployment=deployment, node=node, branch=branch)
+            # before the seal of a rebase: the copy is another cluster
+            cursor.execute(
+                "UPDATE hgaurora.environment SET cluster_resource_id = COALESCE(%s, cluster_resource_id)",
+                (self.connection.resource_id,),
+            )
+            said = ledger.told({}, self.connection)
+            return carry.rebase(cursor, rows, deployment=deployment, node=node, branch=branch, more=said)
+
+    def uuid(self) -> str | None:
+        """The environment's, as its ledger has it; None: there is no ledger."""
+        if not self._one("SELECT pg_catalog.to_regclass('hgaurora.environment') IS NOT NULL")[0]:
+            return None
+        return str(self._one("SELECT uuid FROM hgaurora.environment")[0])
 
     def verify(self) -> list[str]:
-        """What is wrong with the ledger: the chain, and the projections against the events. Empty: nothing."""
+        """Every edit of a row that the ledger itself gives away, named; empty: none."""
+        from ..verify import verify
         from . import carry
 
         with self._transaction(one_look=True) as cursor:
-            return carry.verify(cursor)
+            found = carry.everything(cursor)
+        return verify(found)
 
     def holder(self) -> LockHolder | None:
         """Who holds the lock, or None."""

@@ -16,7 +16,7 @@ import hashlib
 from .touched import TOUCHED
 
 #: raised when a table changes; an older tool refuses a newer ledger
-LEDGER_VERSION = 2
+LEDGER_VERSION = 3
 
 #: the ledger's tables, and those that version 2 added
 SECOND = frozenset({"schema", "part"})
@@ -161,6 +161,10 @@ CREATE INDEX ON hgaurora.event (kind, seq);
 ALTER TABLE hgaurora.step ADD COLUMN kind text NOT NULL DEFAULT 'migration',
     ADD COLUMN adopted boolean NOT NULL DEFAULT false, ADD COLUMN touched text;
 UPDATE hgaurora.environment SET ledger_version = 2;
+""",
+    3: """
+ALTER TABLE hgaurora.deployment ADD COLUMN caller text;
+UPDATE hgaurora.environment SET ledger_version = 3;
 """,
 }
 
@@ -310,13 +314,17 @@ SELECT COALESCE(pg_catalog.array_agg(f.said), '{}') FROM (
 
 #: the first question on a connection: which of the tables are there, who holds the lock.
 #: %(versions)s is the version table's qualified name
+#: true on a standby and on a cluster's reader
+READER = "pg_catalog.pg_is_in_recovery() OR pg_catalog.current_setting('default_transaction_read_only')::boolean"
+
 PROBE = f"""
 SELECT pg_catalog.to_regclass('hgaurora.environment') IS NOT NULL, pg_catalog.to_regclass(%(versions)s) IS NOT NULL,
     ({DISTRUST}),
     (SELECT pg_catalog.json_build_array(l.pid, a.application_name, a.backend_start) FROM pg_catalog.pg_locks l
         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid WHERE {LOCK_ROW} LIMIT 1),
     ARRAY(SELECT one FROM pg_catalog.unnest(ARRAY['{"', '".join(TABLES)}']) AS named(one)
-        WHERE pg_catalog.to_regclass('hgaurora.' || one) IS NULL)
+        WHERE pg_catalog.to_regclass('hgaurora.' || one) IS NULL),
+    {READER}
 """
 
 HOLDER = f"""
@@ -363,7 +371,7 @@ FROM hgaurora.environment e
 #: what the ledger knows of the schema, in one look: the capture it recorded last, and steps whose delta is not there
 RECORDED = """
 SELECT d.seq, d.at, d.payload::pg_catalog.json ->> 'engine', d.payload::pg_catalog.json ->> 'major',
-    d.payload::pg_catalog.json -> 'fingerprint',
+    d.payload::pg_catalog.json -> 'fingerprint', d.payload::pg_catalog.json ->> 'mark',
     (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(s.id, s.deployment, s.revision, s.direction, s.path)
         ORDER BY s.id) FROM hgaurora.step s WHERE NOT s.carried AND s.id > d.seq)
 FROM hgaurora.event d WHERE d.kind = 'delta' AND NOT d.carried ORDER BY d.seq DESC LIMIT 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ....core.model import Direction
 from ....core.schema.model import Fingerprints, PartHashes
 from ....core.schema.record import AsOf, DeltaRow, Pending, Recorded
+from ....ports import Connection
 from .. import ledger
 from . import ledger_sql
 
@@ -23,22 +24,25 @@ def recorded(cursor: psycopg.Cursor[Any]) -> Recorded | None:
     row = cursor.execute(ledger_sql.RECORDED).fetchone()
     if row is None:
         return None
-    seq, at, engine, major, found, pending = row
+    seq, at, engine, major, found, mark, pending = row
     cursor.execute(ledger_sql.PARTS)
     return Recorded(
         fingerprints=Fingerprints(engine, major, found["structure"], found["text"], found["full"]),
         parts={id: PartHashes(*hashes) for id, *hashes in cursor},
         at=at,
         seq=seq,
+        mark=mark,
         pending=tuple(Pending(one[0], one[1], one[2], Direction(one[3]), one[4]) for one in pending or ()),
     )
 
 
-def record(cursor: psycopg.Cursor[Any], deployment: str | None, epoch: str | None, delta: DeltaRow) -> bool:
+def record(
+    cursor: psycopg.Cursor[Any], deployment: str | None, epoch: str | None, delta: DeltaRow, connection: Connection
+) -> bool:
     """Write a delta, its event, its contents and the parts; False where the epoch is another one."""
     new = [part for part in delta.parts.values() if part is not None]
     contents = {part.full: zlib.compress(part.content, 6) for part in new}
-    payload = ledger.canonical(delta.payload())
+    payload = ledger.canonical(ledger.told(delta.payload(), connection))
     row = cursor.execute(
         ledger_sql.RECORD,
         {

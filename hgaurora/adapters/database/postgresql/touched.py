@@ -31,7 +31,8 @@ _OTHER = frozenset({
 })  # fmt: skip
 #: written for relations and for other things
 _EITHER = frozenset({"pg_type", "pg_constraint", "pg_description", "pg_attribute", "pg_class"})
-_WHOLE = frozenset({"pg_extension"})
+#: a role's name is in every object that it owns
+_WHOLE = frozenset({"pg_extension", "pg_authid"})
 WATCHED = tuple(sorted(_OTHER | _EITHER | _WHOLE | {"pg_statistic_ext"}))
 
 #: classes of objects that hang on a relation, which is locked itself; and types, which every table has

@@ -57,9 +57,10 @@ class Engine(Protocol):
         statement had no effect and the same step may be tried again."""
 
 
-def load(job: dict[str, Any], password: Callable[[], str | None], trace: Callable[[str, str], None]) -> Engine:
+def load(job: dict[str, Any], password: Callable[..., str | None], trace: Callable[[str, str], None]) -> Engine:
     """The engine of a job.
 
+    :param password: a connection's; with the one that the server did not take as its argument, another one to try.
     :raises ImportError: its driver is missing.
     """
     module = importlib.import_module(f".{job['engine']}.engine", __package__)

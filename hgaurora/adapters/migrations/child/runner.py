@@ -48,8 +48,9 @@ class Child:
         """For each physical connection of any SQLAlchemy engine in this process."""
         return self.engine.connect(dialect, cargs, cparams)
 
-    def password(self) -> str | None:
-        secret: str | None = self.parent.ask("password", **{"is": "password"})["password"]
+    def password(self, refused: str | None = None) -> str | None:
+        """The password for a connection; another one, or None, where the server did not take the one before."""
+        secret: str | None = self.parent.ask("password", **{"is": "password", "refused": refused})["password"]
         return secret
 
     def trace(self, when: str, what: str) -> None:

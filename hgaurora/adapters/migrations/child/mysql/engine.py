@@ -24,6 +24,9 @@ from .unproven import answers
 #: no room for one more session (MySQL Server Error Reference)
 FULL = frozenset({1040, 1203, 1226})
 
+#: the password is not the user's (same)
+DENIED = frozenset({1045, 1698})
+
 _PLACE = {"host": "host", "port": "port", "unix_socket": "unix_socket", "user": "user", "database": "database"}
 
 
@@ -34,7 +37,7 @@ class Engine:
     errors = pymysql.err.MySQLError
 
     def __init__(
-        self, job: dict[str, Any], password: Callable[[], str | None], trace: Callable[[str, str], None]
+        self, job: dict[str, Any], password: Callable[..., str | None], trace: Callable[[str, str], None]
     ) -> None:
         self.job = job
         self.password = password
@@ -89,16 +92,29 @@ class Engine:
         tls = ours.pop("tls")
         secure = {"ssl": context(tls)} if tls else {"ssl_disabled": True}
         flags = options.pop("client_flag", CLIENT.FOUND_ROWS) & ~(CLIENT.MULTI_STATEMENTS | CLIENT.LOCAL_FILES)
-        connection = kind(
-            **{**ours, **options, **secure},
-            # PyMySQL would send a text in latin1
-            password=((self.password() if self.job["secret"] else None) or "").encode(),
-            client_flag=flags,
-            cursorclass=GuardedCursor if kind is GuardedConnection else pymysql.cursors.Cursor,
-            defer_connect=True,
-        )
+
+        def admitted(secret: str | None) -> Any:
+            made = kind(
+                **{**ours, **options, **secure},
+                # PyMySQL would send a text in latin1
+                password=(secret or "").encode(),
+                client_flag=flags,
+                cursorclass=GuardedCursor if kind is GuardedConnection else pymysql.cursors.Cursor,
+                defer_connect=True,
+            )
+            self.patiently(lambda: made.connect(None if ours["unix_socket"] else self.dialled()))
+            return made
+
+        secret = self.password() if self.job["secret"] else None
         try:
-            self.patiently(lambda: connection.connect(None if ours["unix_socket"] else self.dialled()))
+            try:
+                connection = admitted(secret)
+            except pymysql.err.OperationalError as error:
+                # it may have been rotated since it was read
+                other = self.password(secret) if secret and error.args[0] in DENIED else None
+                if other is None:
+                    raise
+                connection = admitted(other)
         except RuntimeError as error:
             # PyMySQL, where caching_sha2_password would send the password over a plain connection
             raise pymysql.err.OperationalError(
@@ -195,6 +211,8 @@ def context(tls: dict[str, Any]) -> ssl.SSLContext:
     if tls["cert"]:
         made.load_cert_chain(tls["cert"], tls["key"])
     made.minimum_version = ssl.TLSVersion.TLSv1_2
+    # Python 3.13 wants more of a certificate's form than libpq does
+    made.verify_flags &= ~ssl.VERIFY_X509_STRICT
     made.check_hostname = tls["mode"] == "verify-full"
     if tls["mode"] == "required":
         made.verify_mode = ssl.CERT_NONE

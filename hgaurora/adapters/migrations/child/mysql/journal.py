@@ -20,7 +20,8 @@ Ask = Callable[..., list[tuple[Any, ...]]]
 _HELD = {
     "epoch": "another run has taken the environment over",
     "lock": "the environment's lock is no longer held: the migration released it or the session was exchanged",
-    "versions": "the migration changed Alembic's version table by itself",
+    "writer": "the server takes no writes any more: it was made a reader",
+    "versions": "the migration, or somebody beside it, changed Alembic's version table",
 }
 
 

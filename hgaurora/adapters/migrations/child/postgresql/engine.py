@@ -26,6 +26,9 @@ TRY_AGAIN = frozenset({"55P03", "40P01", "40001"})
 #: what a server says that has no room (53300; libpq hands on no SQLSTATE of a refused connection)
 FULL = re.compile(r"too many clients|too many connections|connection slots are reserved")
 
+#: what it says of a password that is not the user's
+DENIED = re.compile(r"authentication failed|no pg_hba\.conf entry|no password supplied")
+
 _PLACE = ("host", "port", "dbname", "user")
 _SET = "SELECT pg_catalog.set_config(s.key, s.value, false) FROM pg_catalog.json_each_text($1::json) s"
 
@@ -37,7 +40,7 @@ class Engine:
     errors = psycopg.Error
 
     def __init__(
-        self, job: dict[str, Any], password: Callable[[], str | None], trace: Callable[[str, str], None]
+        self, job: dict[str, Any], password: Callable[..., str | None], trace: Callable[[str, str], None]
     ) -> None:
         self.job = job
         self.password = password
@@ -72,11 +75,22 @@ class Engine:
             cparams["password"] = self.password()
         if dialect.driver != "psycopg" or dialect.is_async:
             return None
-        connection = self.patiently(
-            lambda: GuardedConnection.connect(
+
+        def admitted() -> GuardedConnection:
+            return GuardedConnection.connect(
                 *cargs, **{**cparams, "cursor_factory": GuardedCursor, "prepare_threshold": None}
             )
-        )
+
+        try:
+            connection = self.patiently(admitted)
+        except psycopg.OperationalError as error:
+            # it may have been rotated since it was read
+            secret = cparams.get("password")
+            other = self.password(secret) if secret and DENIED.search(str(error)) else None
+            if other is None:
+                raise
+            cparams["password"] = other
+            connection = self.patiently(admitted)
         values = [json.dumps(self.settings(connection)).encode()]
         Guard._rows(connection.pgconn.exec_params(_SET.encode(), values))
         os.register_at_fork(after_in_child=lambda: connection.closed or os.close(connection.fileno()))

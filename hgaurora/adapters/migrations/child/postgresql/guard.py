@@ -563,7 +563,7 @@ class Guard:
                 "the environment's lock is no longer held: the migration released it or the session was exchanged",
             ),
             ("role", "the migration changed the session's role and did not put it back"),
-            ("versions", "the migration changed Alembic's version table by itself"),
+            ("versions", "the migration, or somebody beside it, changed Alembic's version table"),
         ):
             if held.get(name) != "t":
                 raise Refused(name, message)
