@@ -84,6 +84,24 @@ VERBOSE = Option("verbose", "v", help="say more", globally="verbose")
 JSON = Option("json", help="print JSON: a list of objects, also on failure", globally="template")
 YES = Option("yes", help="do not ask; for scripts")
 
+#: those that ask AWS where an environment is a cluster, as ``iam-policy --for`` spells them
+AWS_COMMANDS = (
+    "deploy",
+    "revert",
+    "adopt",
+    "status",
+    "log",
+    "diff",
+    "drift",
+    "trace",
+    "annotate",
+    "snapshots",
+    "prune",
+    "journal",
+    "secret-rotate",
+    "doctor",
+)
+
 ENVIRONMENT = Argument("env")
 ANY_ENVIRONMENT = Argument("env", required=False)
 
@@ -234,11 +252,86 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "snapshots",
-        "list the snapshots of an environment",
-        "Newest first: the changeset and the heads each holds, the migration it was taken before, its size and age.",
-        (("prod", "what a restore can go back to"),),
+        "list, prune or copy the snapshots of an environment",
+        "Newest first: the changeset and the heads each holds, the migration it was taken before, its size and age.\n\n"
+        "``--prune`` deletes what nobody needs: those of the last deploys stay (``keep`` in the settings, or "
+        "``--keep``), those that a row of the ledger of these names, what is being made, and what hgaurora did not "
+        "make for this environment's ledger. It lists them first and asks; ``-n`` only lists.\n\n"
+        "``--copy`` begins the copies that are missing where ``snapshot-copy`` says; a deploy does that by itself.",
+        (
+            ("prod", "what a restore can go back to"),
+            ("prod --prune -n", "what nobody needs any more"),
+            ("prod --prune --keep 5", "delete it, but for the last 5 deploys"),
+        ),
         action="snapshots",
         arguments=(ENVIRONMENT,),
+        own_options=(
+            Option("prune", help="delete what nobody needs"),
+            Option("keep", "", "int", "N", "of how many deploys the snapshots stay"),
+            Option("copy", help="begin the copies that are missing"),
+            YES,
+        ),
+        changes=True,
+    ),
+    Command(
+        "doctor",
+        "say what production wants of an environment",
+        "Looks at the cluster, its members, backups, keys, logs and alarms, at who gets in and how, and at what "
+        "hgaurora itself needs: permissions, clock, ledger. Each finding says what was found, why it matters, and the "
+        "command, or the attribute in the tool that made the cluster, that mends it. A finding is graver where the "
+        "environment is protected. What could not be asked is unknown, never ok. Nothing is changed. Without ENV: "
+        "every environment. The exit code is 1 where a fail stands, or could stand behind what is unknown.",
+        (
+            ("prod", "what is wrong with prod"),
+            ("prod -v", "all that was looked at, with the values found"),
+        ),
+        action="doctor",
+        arguments=(ANY_ENVIRONMENT,),
+    ),
+    Command(
+        "iam-policy",
+        "print what a command may do in AWS",
+        "The least-privilege policy of a role for one command and one environment, as JSON. It is made from the "
+        "settings; AWS is not asked. What the settings do not say, such as an account, is ``*`` in it.",
+        (
+            ("prod --for deploy", "what the role that deploys to prod needs"),
+            ("prod --for status", "and the one that only looks"),
+        ),
+        action="iam-policy",
+        arguments=(ENVIRONMENT,),
+        own_options=(Option("for", "", "choice", "COMMAND", "the command; deploy is the default", AWS_COMMANDS),),
+    ),
+    Command(
+        "secret",
+        "give the database user of a cluster a new password",
+        "For an environment with the key ``secret``: its secret in Secrets Manager is rotated, by RDS (``managed``) or "
+        "by the function that is set there. When the new version is current, a session is opened with it, which proves "
+        "it. Sessions that are open stay open, and a deploy that runs meanwhile goes on: its connections read the "
+        "secret each time, and once more where a password was changed in between.",
+        (("rotate prod", "a new password in the database and in the secret, proven"),),
+        action="secret",
+        arguments=(Argument("verb", choices=("rotate",)), ENVIRONMENT),
+        changes=True,
+    ),
+    Command(
+        "journal",
+        "deliver waiting events, or compare ledger and journal",
+        "The journal is the copy of the ledger's events outside of the database: a CloudWatch log group (the key "
+        "``log-group``), else a file below ``.hg/hgaurora``. A deploy or a revert delivers by itself; what could not "
+        "be delivered waits in the ledger, and the next one delivers it, or ``journal sync`` does. ``journal verify`` "
+        "reads both whole, and names each row of the ledger that was edited and each event that is missing, other, or "
+        "known to one of them alone. Its exit code is 0 only where they agree and nothing waits. What it finds "
+        "missing, ``journal sync --missing`` delivers again; where ``log-group`` is another one by now that is every "
+        "event. Without ENV: every environment.",
+        (
+            ("sync prod", "deliver what waits"),
+            ("sync prod --missing", "and again what was delivered and is not there"),
+            ("verify prod", "whether anybody edited the ledger, or the journal"),
+        ),
+        action="journal",
+        arguments=(Argument("verb", choices=("sync", "verify")), ANY_ENVIRONMENT),
+        own_options=(Option("missing", help="with sync: deliver again what the journal does not have"),),
+        changes=True,
     ),
     Command(
         "engine",

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Protocol
 
 from .core.blocking import Wait, awaited, given_up, held_by, wait_json
-from .core.errors import HgAuroraError, Interrupted, MigrationFailed, StateError
+from .core.errors import HgAuroraError, Interrupted, MigrationFailed, SnapshotsFull, SnapshotTaken, StateError
 from .core.graph import heads
 from .core.model import Direction, Snapshot, StepResult
 from .core.schema.delta import Delta
@@ -87,6 +87,14 @@ def _nobody(_: Wait | None, __: str, ___: int) -> None:
     """A wait nobody asked for."""
 
 
+def _nothing() -> None:
+    """No work while a snapshot is made."""
+
+
+#: how often another name is tried for a snapshot whose name somebody else has
+NAMES = 3
+
+
 @dataclass
 class Run:
     """The actor of a real run of migrations: a deploy, or a revert by downgrade."""
@@ -102,20 +110,40 @@ class Run:
     epoch: str
     #: a delta in words for the line of a step
     said: Callable[[Delta], str] = lambda found: ""
+    #: told of what somebody else changed beside the run
+    beside: Callable[[Delta], None] = lambda found: None
     tries: int = 8
     #: a connection that looks while the child waits; None: nobody looks
     watch: Callable[[], Database] | None = None
     engine: str = "postgresql"
     on_wait: Callable[[Wait | None, str, int], None] = _nobody
     progress: Callable[[str, int | None], None] = _quiet
+    #: a database that holds nothing but the ledger needs no snapshot
+    spare_empty: bool = False
+    #: record, before each migration, to which point in time a restore could go back
+    marks: bool = False
+    #: never held up by a quota: where there may be no more snapshots it goes on without one, and with ``marks``
+    unheld: bool = False
+    #: useful work, once for each snapshot while it is made
+    meanwhile: Callable[[], None] = _nothing
     _snapshot: str | None = None
+    #: the snapshot that points in time stand for
+    _instead: str | None = None
     _watching: Database | None = None
 
     def act(self, step: Step, number: int) -> Done:
         """Run one step to its committed, verified end."""
         match step:
             case TakeSnapshot():
-                taken = self._take(step)
+                if self.spare_empty and self.schema.bare:
+                    return Done(what="none taken", note="the database holds nothing but the ledger")
+                try:
+                    taken = self._take(step)
+                except SnapshotsFull as full:
+                    if not self.unheld:
+                        raise
+                    return self._without(full)
+                self.schema.stale()
                 self._snapshot = taken.id
                 return Done(what=taken.id, data={"snapshot": taken.id, "bytes": taken.bytes})
             case Migrate() | Repeat():
@@ -123,20 +151,42 @@ class Run:
             case Restore():
                 raise StateError(f"a restore step in a plan of migrations: {step.action}")
 
+    def _without(self, full: SnapshotsFull) -> Done:
+        """Go on without the snapshot that the quota does not allow: to a point in time a restore can go back too."""
+        self.marks = True
+        self._instead = str(full.data["snapshot"])
+        return Done(
+            what="none taken",
+            note="the account's quota of them is full; points in time are recorded instead",
+            data={"snapshot": None, "quota": full.message},
+        )
+
     def _take(self, step: TakeSnapshot) -> Snapshot:
-        ident, adopted = snapshot_id(self.database, self.deployment, step.before)
-        if not adopted:
-            intent = {"snapshot": ident, "before": step.before}
-            self.database.event(self.deployment, "snapshot-intent", intent)
         heads_now = ",".join(heads(self.database.state().applied))
         prints = self.schema.fingerprints
         fingerprint = {"structure": prints.structure, "fingerprint": prints.full}
-        self.control.start_snapshot(
-            ident, tags={**self.tags, **fingerprint, "before": step.before or "", "heads": heads_now}
-        )
+        tags = {**self.tags, **fingerprint, "before": step.before or "", "heads": heads_now}
+        ident = self._begin(step.before, tags)
+        # nothing is executed on the database until it is there; this may read it, and write the outbox's marks
+        self.meanwhile()
         taken = self.control.wait_snapshot(ident, progress=self.progress)
         self.database.event(self.deployment, "snapshot-available", {"snapshot": ident, "bytes": taken.bytes})
         return taken
+
+    def _begin(self, before: str | None, tags: Mapping[str, str]) -> str:
+        """Begin a snapshot whose id is in the ledger before anybody is asked for it; returns the id."""
+        for attempt in range(1, NAMES + 1):
+            ident, adopted = snapshot_id(self.database, self.control, self.deployment, before, again=attempt > 1)
+            if not adopted:
+                self.database.event(self.deployment, "snapshot-intent", {"snapshot": ident, "before": before})
+            try:
+                self.control.start_snapshot(ident, tags=tags)
+            except SnapshotTaken:
+                if attempt == NAMES:
+                    raise
+            else:
+                return ident
+        raise AssertionError("the loop returns or raises")
 
     def close(self) -> None:
         """Close the connection that looked."""
@@ -147,7 +197,13 @@ class Run:
     def _migrate(self, step: Migrate | Repeat, number: int) -> Done:
         """Try it until it has its locks, or ``tries`` are over: each try is the whole transaction, under the same
         limit, after a longer wait than the last."""
+        found = self.schema.before(self.deployment, self.epoch)
+        if found is not None:
+            self.beside(found)
         waits: dict[str, Wait] = {}
+        if self.marks and (mark := self.control.mark()) is not None:
+            instead = {"instead-of": self._instead} if self._instead else {}
+            self.database.event(self.deployment, "point-in-time", {"before": step.revision, **mark, **instead})
         for attempt in range(1, self.tries + 1):
             # the last thing a try was seen to wait for
             seen: list[Wait | None] = [None]
@@ -228,10 +284,14 @@ class Run:
         )
 
 
-def snapshot_id(database: Database, deployment: str, before: str | None) -> tuple[str, bool]:
+def snapshot_id(
+    database: Database, control: ControlPlane, deployment: str, before: str | None, *, again: bool = False
+) -> tuple[str, bool]:
     """The id for the next snapshot of a deployment, and whether an earlier run already began it.
 
     A snapshot begun for this very step is taken up again as long as no step was committed after it.
+
+    :param again: the one that was begun has the name of somebody else's: another one.
     """
     known: list[str] = []
     begun: str | None = None
@@ -245,9 +305,9 @@ def snapshot_id(database: Database, deployment: str, before: str | None) -> tupl
             begun = ident if payload["before"] == before else None
         elif event["kind"] == "step":
             begun = None
-    if begun is not None:
+    if begun is not None and not again:
         return begun, True
-    return f"{deployment}-{len(known) + 1}", False
+    return control.snapshot_name(deployment, len(known) + (0 if again else 1), again=again), False
 
 
 def verify(plan: Plan, database: Database) -> None:

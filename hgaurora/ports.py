@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .core.blocking import Obstacles, Wait
+from .core.journal import Reading
 from .core.model import (
     Applied,
     Changeset,
@@ -133,7 +134,8 @@ class Database(Protocol):
     def events(
         self, *, deployment: str | None = None, after: int = 0, kind: str | None = None
     ) -> list[dict[str, object]]:
-        """Events in order: ``seq``, ``at``, ``deployment``, ``kind``, ``payload``, ``hash``."""
+        """Events in order: ``seq``, ``at``, ``deployment``, ``kind``, ``payload``, ``hash``, ``carried``, ``delivered``
+        (when the journal had it; None: not yet)."""
 
     def finish(
         self,
@@ -159,8 +161,19 @@ class Database(Protocol):
     def applied_as_of(self, deployment: str, *, inclusive: bool) -> dict[str, Applied]:
         """The applied set as it was before a deployment's first step, or after its last (``inclusive``)."""
 
-    def capture(self) -> Schema:
-        """The whole schema as it is now, in one consistent look; what the tool owns is outside."""
+    def capture(self, *, marked: bool = False) -> Schema:
+        """The whole schema as it is now, in one consistent look; what the tool owns is outside.
+
+        :param marked: so that :meth:`mark` knows it.
+        """
+
+    def mark(self) -> str | None:
+        """What :meth:`unchanged` needs, of the schema as it was last looked at on this object; None: nothing was, or
+        this server has nothing that could tell."""
+
+    def unchanged(self, mark: str) -> bool:
+        """Whether nothing that a capture reads was written since a mark was made; :meth:`capture_parts` may then be
+        asked as after a capture. False says nothing: only a capture can."""
 
     def capture_parts(
         self, touched: Mapping[str, object] | None, known: Collection[str]
@@ -201,10 +214,21 @@ class Database(Protocol):
         """The schema as recorded before the first migration of a deployment, or after its last (``inclusive``)."""
 
     def undelivered(self, limit: int = 1000) -> list[dict[str, object]]:
-        """Events the journal does not have yet, oldest first; same shape as :meth:`events`."""
+        """Events the journal does not have yet, oldest first; same shape as :meth:`events`, with ``environment`` and
+        ``uuid``."""
 
-    def mark_delivered(self, upto: int) -> None:
-        """The journal has every event up to this sequence number."""
+    def mark_delivered(self, upto: int, at: datetime) -> None:
+        """The journal has every event up to this sequence number.
+
+        :param at: the time that stands as ``delivered`` in the journal.
+        """
+
+    def uuid(self) -> str | None:
+        """The environment's, as its ledger has it; None: there is no ledger. Reads nothing else, so that it answers
+        where somebody edited what :meth:`state` reads."""
+
+    def verify(self) -> list[str]:
+        """Every edit of a row that can be told from the ledger itself, named; empty: none."""
 
     def repeated_as_of(self, deployment: str, *, inclusive: bool) -> dict[str, Repeated]:
         """The repeatable files in force, by path, as :meth:`applied_as_of` for migrations."""
@@ -255,8 +279,23 @@ class Connection:
     version_table: str = "alembic_version"
     #: called for each physical connection; the answer is never stored
     password: Callable[[], str | None] = field(default=lambda: None, repr=False, compare=False)
+    #: the server did not take this password: another one, to try once, as after a rotation; None: there is none
+    again: Callable[[str], str | None] = field(default=lambda refused: None, repr=False, compare=False)
+    #: why a server may not have taken this password, and what to do; None: nothing is known of it
+    flaw: Callable[[str], tuple[str, str] | None] = field(default=lambda refused: None, repr=False, compare=False)
+    #: nobody answers: what is known of the server, and what to do; None: nothing is
+    silent: Callable[[], tuple[str, str] | None] = field(default=lambda: None, repr=False, compare=False)
+    #: who AWS says we are (an ARN), for every event; None: nobody asked AWS
+    caller: str | None = field(default=None, compare=False)
+    #: what AWS calls the cluster for as long as it is there, whatever its name is; None: it is none
+    resource_id: str | None = field(default=None, compare=False)
     #: the environment, for messages; None: it is none's
     environment: str | None = field(default=None, compare=False)
+
+    @property
+    def named_by(self) -> str:
+        """The key of the settings that names the database."""
+        return "url" if self.resource_id is None else "database"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -339,17 +378,30 @@ class ControlPlane(Protocol):
     def exists(self) -> bool:
         """False for a local environment whose server was never made (then reading state must not make it)."""
 
+    def mark(self) -> Mapping[str, object] | None:
+        """A point in time that a restore could go back to: ``at`` (UTC, ISO 8601) and ``latest-restorable``, how far
+        back-ups reach now. None: there is no such way back."""
+
+    def snapshot_name(self, deployment: str, number: int, *, again: bool = False) -> str:
+        """The id for the n-th snapshot of a deployment. ``again``: that one is taken by somebody else; another one."""
+
     def start_snapshot(self, snapshot: str, *, tags: Mapping[str, str]) -> None:
-        """Begin a snapshot; returns at once. Known id: adopted, nothing new is begun."""
+        """Begin a snapshot; returns at once. Known id: adopted, nothing new is begun.
+
+        :raises SnapshotTaken: a snapshot that is not ours has the id.
+        :raises SnapshotsFull: there may be no more of them.
+        """
 
     def wait_snapshot(self, snapshot: str, *, progress: Callable[[str, int | None], None]) -> Snapshot:
         """Wait until it is available and verified; ``progress(state, percent)`` at most once a second.
 
         :raises RemoteError: it failed; nothing half-made is left behind.
+        :raises SnapshotsFull: it could only be begun now, and there may be no more.
         """
 
     def snapshots(self) -> list[Snapshot]:
-        """Newest first."""
+        """Those made for an environment of this name, newest first; on a cluster whatever ledger they are of, which
+        :mod:`hgaurora.core.whose` parts."""
 
     def delete_snapshot(self, snapshot: str) -> None:
         """Delete one; no error where it is gone."""
@@ -380,8 +432,26 @@ class ControlPlane(Protocol):
 class Journal(Protocol):
     """The stream of events outside the database."""
 
+    @property
+    def place(self) -> str:
+        """What people call it: a log group, a file."""
+
+    def prove(self) -> None:
+        """Show that it can be written, by writing what is no event.
+
+        :raises RemoteError: it can not.
+        :raises OSError: it can not.
+        """
+
     def deliver(self, events: Sequence[Mapping[str, object]]) -> int:
-        """Append events; returns the last sequence number that is safe. At least once, ids make it once."""
+        """Append events (rows as :meth:`Database.undelivered` gives them, with ``delivered``); returns the last
+        sequence number that is safe, with all before it. At least once, ids make it once."""
+
+    def kept(self, events: Sequence[Mapping[str, object]]) -> Mapping[int, str]:
+        """Which of some events it has already and will not write again: number to ``delivered`` as it stands there."""
+
+    def read(self) -> Reading:
+        """Everything it holds of this environment."""
 
 
 class Ui(Protocol):

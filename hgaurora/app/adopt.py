@@ -19,7 +19,7 @@ from ..core.steps import Plan
 from . import schema
 from .assess import Sources, not_restoring, read_sources
 from .context import Context, Target
-from .delivery import deliver
+from .delivery import deliver, prove
 from .deploy import locked, new_deployment
 
 
@@ -153,7 +153,7 @@ def _ancestors(graph: Graph, versions: Sequence[str]) -> set[str]:
 
 def _shown(target: Target, state: State, found: Adoption) -> list[str]:
     pad = max(len(target.name), 4)
-    known = "is in the ledger; its version table was edited by hand" if state.ledger else "has no ledger"
+    known = "is in the ledger; its version table was written by something else" if state.ledger else "has no ledger"
     lines = [
         f"{target.name.ljust(pad)}  {target.where()}",
         f"{'now'.ljust(pad)}  {known}; version table: {', '.join(found.versions) or 'no revision'}",
@@ -201,6 +201,7 @@ def _record(context: Context, target: Target, state: State, found: Adoption) -> 
                 state="this run changed nothing",
                 hint=f"{context.ui.front}adopt {target.name} -n shows what it is now",
             )
+        prove(context, target)
         seen = schema.watch(target)
         begun, epoch = target.database.begin(
             new_deployment(context, target, plan), base_epoch=state.epoch, scripts=found.up
@@ -210,7 +211,7 @@ def _record(context: Context, target: Target, state: State, found: Adoption) -> 
             _payload(one, direction, number, found) for number, (one, direction) in enumerate(steps, 1)
         ]  # fmt: skip
         target.database.adopt(payloads, deployment=begun.id, epoch=epoch, versions=found.versions)
-        schema.settle(context, target, seen, begun.id, epoch)
+        seen.adopt(begun.id, epoch)
         target.database.finish(begun.id, epoch=epoch, ok=True, heads_after=after, target=found.changeset)
         deliver(context, target)
     finally:

@@ -255,7 +255,7 @@ def _chosen(target: Target, lives: Sequence[Life], wanted: str | None) -> list[L
     order = {kind: number for number, kind in enumerate(KINDS)}
     for life in lives:
         life.default = target.settings.schema
-        life.folds = target.settings.engine == "postgresql"
+        life.folds = target.engine == "postgresql"
     lives = sorted(lives, key=lambda life: (life.holder, KINDS[life.kind].nested, order[life.kind], life.near))
     tops = {life.path: life for life in lives if not KINDS[life.kind].nested and KINDS[life.kind].group == "relation"}
     if wanted is not None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..core.errors import InputError, StateError
+from ..core.gates import ClusterFacts
 from ..core.graph import Graph, heads
 from ..core.model import Applied, Changeset, Deployment, Finding, Kind, LockHolder, Outcome, State
 from ..core.paths import relative
@@ -16,7 +17,8 @@ from ..core.plan import plan_deploy
 from ..core.policy import PolicyContext, Ran, judge, refusal
 from ..core.repeatable import Repeatable, read
 from ..core.state import check_state
-from ..core.steps import Plan
+from ..core.steps import Plan, TakeSnapshot
+from ..execute import snapshot_id
 from .context import Context, Target
 
 
@@ -106,6 +108,9 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
     wanted = context.wanted(target, rev)
     not_restoring(context, target)
     state = target.state()
+    if state.half and state.lock is None:
+        # of a run that took the lock between the looks, or has ended meanwhile; what is left after that, was stopped
+        state = target.state()
     check_state(state, target.version_table, target.name, quote=target.quote)
     interrupted = state.open if state.lock is None else None
     resumes = interrupted.id if _takes_up(interrupted, wanted) and interrupted else None
@@ -132,7 +137,8 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
         recorded = {**recorded, **target.database.scripts(gone)}
     plan = plan_deploy(
         target.name,
-        state,
+        # what is half done under somebody's lock is on its way; who deploys waits, and plans anew
+        replace(state, half={}) if state.lock is not None else state,
         sources.graph,
         wanted,
         snapshot=target.settings.snapshot,
@@ -140,6 +146,7 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
         resumes=resumes,
         recorded=recorded,
         repeatables=sources.repeatables,
+        restorable=not target.settings.is_cluster,
     )
     return Assessment(state, wanted, plan, sources, interrupted, state.lock)
 
@@ -207,11 +214,29 @@ def judged(context: Context, target: Target, found: Assessment, *, reapply: bool
             in_deploys=in_deploys,
             change_request=change_request(target, found.target),
             after={name: ran_in(context.target(name)) for name in settings.after},
+            cluster=_cluster(target, found.plan),
+            snapshots_there=_begun(target, found.plan),
         )
     )
     if any(finding.severity == "error" for finding in findings):
         raise refusal(target.name, findings)
     return findings
+
+
+def _cluster(target: Target, plan: Plan) -> ClusterFacts | None:
+    """What AWS says of the cluster; not asked for a deploy that runs nothing."""
+    if target.aurora is None or plan.empty:
+        return None
+    return target.aurora.facts(snapshots=sum(isinstance(step, TakeSnapshot) for step in plan.steps))
+
+
+def _begun(target: Target, plan: Plan) -> int:
+    """How many of the plan's snapshots the interrupted run that it takes up has made: its next one, or none."""
+    first = next((step for step in plan.steps if isinstance(step, TakeSnapshot)), None)
+    if target.aurora is None or plan.resumes is None or first is None:
+        return 0
+    name, begun = snapshot_id(target.database, target.aurora, plan.resumes, first.before)
+    return int(begun and any(one.id == name for one in target.snapshots()))
 
 
 def ran_in(other: Target) -> Ran:

@@ -223,10 +223,13 @@ def _run(target: Scratch, changeset: Changeset, sources: Sources) -> Built:
                 raise
             pending = Pending(result.seq, begun.id, step.revision, step.direction, step.path)
             watch.after(pending, epoch, result.touched)
+            if number == len(plan.runs):
+                # nobody else is here: what the looks after the migrations missed is found, too
+                watch.last_look(begun.id, epoch)
             now = {id: part.full for id, part in watch.parts.items()}
             changed: dict[str, str | None] = {id: one for id, one in now.items() if before.get(id) != one}
             changed |= {id: None for id in before if id not in now}
-            contents |= {part.full: part.content for id, part in watch.parts.items() if id in changed}
+            contents |= watch.contents(changed)
             stages.append(Stage(step.revision, step.path, result.versions, watch.fingerprints, changed))
     context.ui.progress(NAME, item="", position=None, total=None)
     target.close()
@@ -236,7 +239,7 @@ def _run(target: Scratch, changeset: Changeset, sources: Sources) -> Built:
 def _server(context: Context, like: Like | None) -> tuple[Server, Like]:
     """Where to build, and what for. Which product a MySQL environment runs is asked only where there is a choice."""
     first = next(iter(context.settings.environments.values()), None)
-    family = like.family if like else first.engine if first else "postgresql"
+    family = like.family if like else _family(context, first) if first else "postgresql"
     found = context.adapters.scratch(family)
     if like is None and first is not None and family == "mysql" and len(found) > 1:
         try:
@@ -245,6 +248,17 @@ def _server(context: Context, like: Like | None) -> tuple[Server, Like]:
             context.ui.status(f"warning: {first.name} could not be asked what it runs: {error.message}")
     like = like or Like(found[0].engine)
     return next((one for one in found if one.engine == like.engine), found[0]), like
+
+
+def _family(context: Context, first: Environment) -> str:
+    """The engine of an environment; of a cluster AWS is asked."""
+    if not first.is_cluster:
+        return first.engine
+    try:
+        return context.target(first.name).engine
+    except (RemoteError, SecurityError, StateError) as error:
+        context.ui.status(f"warning: {first.name} could not be asked what it runs: {error.message}")
+        return "postgresql"
 
 
 def _settings(context: Context, family: str) -> Settings:

@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from ..core.errors import InputError, StateError
+from ..core.errors import InputError
 from ..core.settings import Environment
 from ..core.settings import values as settings_values
 from ..ports import Connection, ControlPlane, Database, Journal, Migrator
 
 if TYPE_CHECKING:
+    from ..adapters.aws.cluster import AuroraCluster
+    from ..adapters.aws.secrets import Secret
+    from ..adapters.aws.session import Aws
     from ..adapters.local.scratch import Scratch
+    from ..core.cluster_from import Reference, Source
+    from ..core.doctor import Facts
 
 
 def _quiet(action: str) -> None:
@@ -34,13 +39,16 @@ class Adapters:
         *,
         fsync: bool = True,
         trace: Callable[[str], None] = _quiet,
+        user: str = "",
     ) -> ControlPlane:
         """Snapshots and restores; for a local environment also its server.
 
         :param folder: the environment's private folder.
         :param trace: told of each action inside that a crash could follow.
-        :raises StateError: no adapter for this kind of environment.
+        :param user: who asks, for a cluster: AWS logs it.
         """
+        if settings.kind == "cluster":
+            return self.cluster(environment, settings, user)
         if settings.kind == "local":
             from ..adapters.local.cluster import LocalCluster
 
@@ -59,18 +67,29 @@ class Adapters:
 
             connection = from_parameters(settings.parameters)
             return MysqlSnapshots(folder, environment=environment, connection=connection, fsync=fsync, trace=trace)
-        if settings.kind == "url":
-            from ..adapters.local.dump import DumpSnapshots
+        from ..adapters.local.dump import DumpSnapshots
 
-            url = _conninfo(settings)
-            return DumpSnapshots(
-                folder, environment=environment, url=url, schema=settings.schema, fsync=fsync, trace=trace
-            )
-        raise StateError(
-            f"{environment} is an Aurora cluster; this version deploys to local servers and to databases by url",
-            state="nothing was done",
-            hint='set target = "local" or url = "..." for this environment',
-        )
+        url = _conninfo(settings)
+        return DumpSnapshots(folder, environment=environment, url=url, schema=settings.schema, fsync=fsync, trace=trace)
+
+    def cluster(self, environment: str, settings: Environment, user: str) -> AuroraCluster:
+        """An Aurora cluster, by the RDS API."""
+        from ..adapters.aws.cluster import AuroraCluster, Pace
+        from ..adapters.aws.session import Aws
+
+        aws = Aws(settings, environment=environment, user=user)
+        return AuroraCluster(settings, aws, pace=Pace(limit=settings.snapshot_wait))
+
+    def secret(self, control: ControlPlane) -> Secret:
+        """The secret of an environment on a cluster.
+
+        :raises ConfigError: it has none.
+        """
+        from ..adapters.aws.cluster import AuroraCluster
+        from ..adapters.aws.connect import secret_of
+
+        assert isinstance(control, AuroraCluster)
+        return secret_of(control.aws, control.described().record)
 
     def database(self, connection: Connection, environment: str) -> Database:
         """The ledger, the lock and the version table."""
@@ -110,17 +129,67 @@ class Adapters:
 
         return scratch.mysql() if engine == "mysql" else scratch.postgresql()
 
+    def posture(self, facts: Facts, *, user: str) -> Facts:
+        """What AWS says of a cluster, for ``doctor``.
+
+        :param user: who asks, as hg says it.
+        """
+        from ..adapters.aws.posture import gathered
+        from ..adapters.aws.session import Aws
+
+        return gathered(Aws(facts.settings, environment=facts.settings.name, user=user), facts)
+
+    def discover(self, settings: Environment, source: Source, *, user: str) -> Reference:
+        """The cluster that CloudFormation made.
+
+        :raises NotFound: it names none.
+        """
+        from ..adapters.aws.discover import discovered
+        from ..adapters.aws.session import Aws
+
+        return discovered(Aws(settings, environment=settings.name, user=user), source)
+
     def migrator(self) -> Migrator:
         """Starts migration children."""
         from ..adapters.migrations.process import ChildMigrator
 
         return ChildMigrator()
 
-    def journal(self, path: Path) -> Journal:
-        """The stream of events outside the database."""
+    def journal(
+        self,
+        folder: Path,
+        environment: str,
+        settings: Environment,
+        *,
+        user: str,
+        contents: Callable[[Iterable[str]], Mapping[str, bytes]],
+        say: Callable[[str], None],
+        aws: Aws | None = None,
+    ) -> Journal:
+        """The stream of events outside the database.
+
+        :param folder: the environment's private folder.
+        :param user: who asks.
+        :param contents: of parts of schemas, by hash.
+        :param say: told of what is other than configured.
+        :param aws: the environment's, where there is one already.
+        """
+        if settings.log_group:
+            from ..adapters.aws.journal import CloudWatchJournal
+            from ..adapters.aws.session import Aws
+
+            return CloudWatchJournal(
+                aws or Aws(settings, environment=environment, user=user),
+                environment=environment,
+                group=settings.log_group,
+                retention=settings.log_retention,
+                key=settings.log_key,
+                contents=contents,
+                say=say,
+            )
         from ..adapters.local.journal import FileJournal
 
-        return FileJournal(path)
+        return FileJournal(folder / "journal.jsonl")
 
 
 def _conninfo(settings: Environment) -> str:

@@ -14,14 +14,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from .. import __version__
 from ..core.errors import ConfigError, InputError
-from ..core.model import Changeset, State
+from ..core.model import Changeset, Snapshot, State
 from ..core.settings import Environment, Settings, read_settings
-from ..ports import Connection, ControlPlane, Database, History, Ui
+from ..core.whose import Shares, shares
+from ..ports import Connection, ControlPlane, Database, History, Journal, Ui
 from .compose import Adapters
+
+if TYPE_CHECKING:
+    from ..adapters.aws.cluster import AuroraCluster
 
 CONFIG = "hgaurora.toml"
 T = TypeVar("T")
@@ -50,8 +54,31 @@ class Target:
         self.context = context
         self.name = name
         self.project = settings.project
-        self.settings: Environment = settings.environments[name]
+        self._settings = settings
         self._reading: _Background[State] | None = None
+
+    @cached_property
+    def settings(self) -> Environment:
+        """What the settings say of it, its cluster found.
+
+        :raises ConfigError: ``cluster-from`` names none.
+        """
+        named = self._settings.environments[self.name]
+        if named.cluster_from is None:
+            return named
+        from .cluster_from import resolved
+
+        return resolved(self.context, self._settings, self.name)
+
+    @cached_property
+    def together(self) -> tuple[str, ...]:
+        """Every environment whose data a snapshot of this one holds: those on the same cluster, itself too."""
+        source, cluster = self.settings.cluster_from, self.settings.cluster
+        found = {
+            name: replace(one, cluster=cluster) if source is not None and one.cluster_from == source else one
+            for name, one in self._settings.environments.items()
+        }
+        return replace(self._settings, environments=found).on_cluster(self.name)
 
     @property
     def folder(self) -> Path:
@@ -61,17 +88,53 @@ class Target:
     @cached_property
     def control(self) -> ControlPlane:
         """Snapshots and restores; for a local environment also its server."""
+        if self.settings.is_cluster:
+            return self.context.adapters.control(self.folder, self.name, self.settings, user=self.context.who())
         return self.context.adapters.control(self.folder, self.name, self.settings)
+
+    @property
+    def aurora(self) -> AuroraCluster | None:
+        """The control plane, where it is that of an Aurora cluster."""
+        return cast("AuroraCluster", self.control) if self.settings.is_cluster else None
 
     @cached_property
     def database(self) -> Database:
         """The ledger, the lock and the version table."""
-        return self.context.adapters.database(self.control.connection(), self.name)
+        return self.context.adapters.database(self._reached(), self.name)
+
+    def _reached(self) -> Connection:
+        """The connection; from now on no password that it gets is shown to anybody."""
+        found = self.control.connection()
+
+        def unseen(secret: str | None) -> str | None:
+            self.context.ui.secret(secret)
+            return secret
+
+        return replace(
+            found,
+            password=lambda: unseen(found.password()),
+            again=lambda refused: unseen(found.again(refused)),
+        )
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The stream of events outside the database."""
+        return self.context.adapters.journal(
+            self.folder,
+            self.name,
+            self.settings,
+            user=self.context.who(),
+            contents=lambda hashes: self.database.contents(hashes),
+            say=self.context.ui.status,
+            aws=getattr(self.control, "aws", None),
+        )
 
     def connection(self) -> Connection:
         """How the child reaches the database. It has no home and no environment, so a password that is found for this
         process (a password file, ``PGPASSWORD``, ``MYSQL_PWD``) is handed on when the child asks."""
-        found = self.control.connection()
+        found = self._reached()
+        if self.settings.is_cluster:
+            return found  # which has one for each connection
         ask = found.password if found.password() is not None else self.database.password
 
         def password() -> str | None:
@@ -102,21 +165,41 @@ class Target:
         reading, self._reading = self._reading, None
         return reading.result() if reading else self._read()
 
+    def shares(self) -> Shares:
+        """The snapshots, by whose they are. The tags of a cluster's have a ledger's UUID; others are in a folder of
+        this environment's own."""
+        found = self.control.snapshots()
+        return shares(found, self.database.uuid()) if self.settings.is_cluster else Shares(ours=tuple(found))
+
+    def snapshots(self) -> tuple[Snapshot, ...]:
+        """Those of this ledger, newest first."""
+        return self.shares().ours
+
     @property
     def version_table(self) -> str:
         """Alembic's version table with its schema, on MySQL with its database; without quotation marks."""
-        mysql = self.settings.engine == "mysql"
-        return f"{self.settings.parameters['dbname'] if mysql else self.settings.schema}.alembic_version"
+        schema = self.control.connection().schema if self.settings.is_cluster else self.settings.schema
+        if self.engine == "mysql" and not self.settings.is_cluster:
+            schema = self.settings.parameters["dbname"]
+        return f"{schema}.alembic_version"
+
+    @property
+    def engine(self) -> str:
+        """``postgresql`` or ``mysql`` (MariaDB too); of a cluster AWS knows it."""
+        return self.control.connection().engine if self.settings.is_cluster else self.settings.engine
 
     @property
     def quote(self) -> str:
         """The engine's quotation mark for names."""
-        return "`" if self.settings.engine == "mysql" else '"'
+        return "`" if self.engine == "mysql" else '"'
 
     def where(self) -> str:
-        """What the environment is, in words, without connecting."""
+        """What the environment is, in words, without connecting to it."""
         if self.settings.kind == "local":
             return "local PostgreSQL"
+        if self.aurora is not None:
+            cluster, product = self.settings.cluster, self.aurora.described().words
+            return f"{cluster}, database {self.settings.database}, {product}, {self.settings.region}"
         return f"{'MySQL' if self.settings.engine == 'mysql' else 'PostgreSQL'} at {self.settings.url}"
 
     def close(self) -> None:

@@ -24,10 +24,10 @@ from ..core.steps import Plan
 from ..execute import Preview, Run, verify, walk
 from ..ports import MigrationSession, NewDeployment
 from ..watch import Watch
-from . import schema
+from . import copies, schema
 from .assess import Assessment, Sources, assess, change_request, judged
 from .context import Context, Target
-from .delivery import deliver
+from .delivery import deliver, prove
 from .report import Silent, StepReport
 from .session import child
 
@@ -226,7 +226,7 @@ def _locked(
         return _record(context, target, found, options, started)
     with child(target, plan, found.sources) as session:
         # while the child starts; what is seen before the lock counts only if nobody had it since the plan was made
-        watch = schema.watch(target)
+        watch = schema.watch(target, trusting=True)
         if not session.lock():
             return None
         again = target.database.state()
@@ -234,6 +234,7 @@ def _locked(
             return None
         watch.half = bool(again.half)
         schema.stop_on_drift(context, target, watch, accept=bool(options.get("accept_drift")))
+        prove(context, target)
         return _run(context, target, found, session, watch, started)
 
 
@@ -321,11 +322,16 @@ def run_migrations(
         schema=watch,
         epoch=epoch,
         said=partial(schema.brief, default=target.settings.schema),
+        beside=partial(schema.say_beside, context, target),
         tries=target.settings.lock_tries,
         watch=lambda: context.adapters.watch(target.database.connection, target.name),
         engine=target.database.connection.engine,
         on_wait=report.waiting,
         progress=report.going,
+        spare_empty=target.settings.is_cluster,
+        marks=target.settings.is_cluster and target.settings.snapshot == "deploy",
+        unheld=plan.kind is Kind.REVERT,
+        meanwhile=partial(_meanwhile, context, target, watch, deployment.id, epoch),
     )
     try:
         schema.settle(context, target, watch, deployment.id, epoch)
@@ -344,9 +350,18 @@ def run_migrations(
         deployment.id, epoch=epoch, ok=True, heads_after=plan.heads_after, target=plan.target, error=None
     )
     deliver(context, target)
+    copies.copy_new(context, target, deployment.id)
     compared = schema.compare_before(context, target, watch, plan.reverts) if plan.kind is Kind.REVERT else None
     done = finished(context, target, plan, deployment.id, report, started, compared)
     return done | {"obstacles": obstacles_json(found)}
+
+
+def _meanwhile(context: Context, target: Target, watch: Watch, deployment: str, epoch: str) -> None:
+    """While RDS makes a snapshot, which takes minutes: what is waiting is delivered, and the schema is looked at once
+    more, so that what somebody changed beside this run is seen before the next migration."""
+    if target.settings.is_cluster:
+        deliver(context, target)
+        schema.last_look(context, target, watch, deployment, epoch)
 
 
 def _preflight(context: Context, target: Target) -> Obstacles:
@@ -360,13 +375,21 @@ def _preflight(context: Context, target: Target) -> Obstacles:
 
 def tags(context: Context, target: Target, plan: Plan, deployment: str) -> dict[str, str]:
     """What a snapshot is tagged with."""
-    return {
+    found = {
         "environment": target.name,
         "deployment": deployment,
         "node": plan.base_node or "",
         "branch": plan.base_branch or "",
         "tool-version": context.version,
     }
+    if target.settings.is_cluster:
+        found |= {
+            "environments": ",".join(target.together),
+            "database": target.settings.database or "",
+            "ledger": target.database.state().uuid or "",
+            "change-request": (change_request(target, plan.target) if plan.target else None) or "",
+        }
+    return found
 
 
 def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch: str, error: HgAuroraError) -> None:
@@ -421,12 +444,14 @@ def _back(context: Context, target: Target, since: str) -> str:
         if datetime.fromisoformat(str(event["at"])) < begun
     ]
     try:
-        kept = {one.id for one in target.control.snapshots() if one.state == "available"}
+        kept = {one.id for one in target.snapshots() if one.state == "available"}
     except HgAuroraError as error:
         return f"which snapshots there are is not known: {error.message}"
     found = [one for one in taken if one in kept][-1:]
     if not found:
         return "there is no snapshot from before it"
+    if target.aurora is not None:
+        return f"snapshot {found[0]} in RDS is from before it"
     return f"{context.ui.front}revert {target.name} --way restore --to {found[0]} goes back to before it"
 
 
@@ -444,6 +469,7 @@ def _record(
         if found.done and not watch.drift().changes:
             return _nothing(context, target, found, started)
         schema.stop_on_drift(context, target, watch, accept=bool(options.get("accept_drift")))
+        prove(context, target)
         interrupted = found.interrupted.id if found.interrupted else None
         deployment, epoch = target.database.begin(
             new_deployment(context, target, found.plan),

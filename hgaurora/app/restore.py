@@ -171,7 +171,7 @@ def _resume(
     context: Context, target: Target, restoring: Mapping[str, str], first: int, started: float
 ) -> dict[str, Any]:
     deployment = restoring["deployment"]
-    snapshot = next((one for one in target.control.snapshots() if one.id == restoring["snapshot"]), None)
+    snapshot = next((one for one in target.snapshots() if one.id == restoring["snapshot"]), None)
     if snapshot is None:
         raise StateError(
             f"snapshot {restoring['snapshot']} is gone; {deployment} can not go on",

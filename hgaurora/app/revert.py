@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core import render
-from ..core.errors import Declined, InputError, LockHeld, StateError
+from ..core.errors import Declined, HgAuroraError, InputError, LockHeld, StateError
 from ..core.graph import heads
-from ..core.model import Applied, Changeset, Deployment, Kind, Outcome, Repeated, Snapshot, State, Way
+from ..core.model import Applied, Changeset, Deployment, Finding, Kind, Outcome, Repeated, Snapshot, State, Way
 from ..core.plan import plan_revert, to_json
+from ..core.policy import finding_json, room
 from ..core.state import check_state
-from ..core.steps import Plan
+from ..core.steps import Plan, TakeSnapshot
 from ..execute import Preview, walk
 from . import restore, schema
 from .context import Context, Target
@@ -81,6 +82,8 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
     else:
         goal = _goal(context, target, state, options)
         way = _way(options, goal)
+    if way is Way.RESTORE and target.aurora is not None:
+        raise target.aurora.no_restore(goal.snapshot.id if goal.snapshot else None)
     if way is Way.RESTORE:
         if goal.snapshot is None and not goal.reverts and _there(state, goal):
             return _already(context, target, state, goal)
@@ -100,19 +103,20 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
             repeated=goal.repeated,
         )
     except StateError as error:
-        if error.data.get("irreversible") and goal.snapshot is None:
+        if target.aurora is not None and (error.data.get("irreversible") or error.data.get("half")):
+            error.hint = "go forward with a new migration"
+            if goal.snapshot is not None:
+                error.hint += f"; or restore {goal.snapshot.id} into a new cluster by AWS's own means"
+        elif error.data.get("irreversible") and goal.snapshot is None:
             error.hint = "there is no snapshot from before it either: go forward with a new migration"
         raise
     if plan.empty and _there(state, goal):
         return _already(context, target, state, goal)
     show(context, target, plan, goal)
-    watch = schema.watch(target, half=bool(state.half))
+    watch = schema.watch(target, half=bool(state.half), trusting=True)
     schema.say_drift(context, target, watch)
     if options.get("dry_run"):
-        walk(plan, Preview(), Silent(), context.clock)
-        if not context.json:
-            context.ui.write(render.unchanged(plan))
-        return {"environment": target.name, "state": "planned", "dry_run": True, "plan": to_json(plan)}
+        return _dry_run(context, target, plan)
     confirm(context, target, options, f"run {way.value}")
     supersede = interrupted.id if interrupted is not None and resumes is None else None
     with child(target, plan, None, goal.applied) as session:
@@ -126,6 +130,36 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
                 hint=f"{context.ui.front}revert {target.name} -n shows the plan as it is now",
             )
         return run_migrations(context, target, plan, session, watch, scripts=[], supersede=supersede, started=started)
+
+
+def _dry_run(context: Context, target: Target, plan: Plan) -> dict[str, Any]:
+    """The walk with an actor that only looks, and what may go otherwise."""
+    notes = _room(target, plan)
+    walk(plan, Preview(), Silent(), context.clock)
+    if not context.json:
+        for line in render.findings(notes):
+            context.ui.write(line)
+        context.ui.write(render.unchanged(plan))
+    return {
+        "environment": target.name,
+        "state": "planned",
+        "dry_run": True,
+        "plan": to_json(plan),
+        "findings": [finding_json(one) for one in notes],
+    }
+
+
+def _room(target: Target, plan: Plan) -> list[Finding]:
+    """Whether there is room for the snapshot of a revert. Only a dry run asks: a revert is not held up by it. One that
+    is taken up may have its snapshot already."""
+    takes = any(isinstance(step, TakeSnapshot) for step in plan.steps)
+    if target.aurora is None or not takes or plan.resumes is not None:
+        return []
+    try:
+        quota = target.aurora.quota()
+    except HgAuroraError as error:
+        return [Finding(rule=room.RULE, severity="note", message=f"it is not known: {error.message}", mend=error.hint)]
+    return room.for_revert(quota)
 
 
 def _way(options: Mapping[str, Any], goal: Goal) -> Way:
@@ -182,7 +216,7 @@ def _goal(context: Context, target: Target, state: State, options: Mapping[str, 
     by_id = {one.id: index for index, one in enumerate(standing)}
     if to in by_id:
         return _after(context, target, standing, by_id[to])
-    snapshots = {one.id: one for one in target.control.snapshots()}
+    snapshots = {one.id: one for one in target.snapshots()}
     if to in snapshots:
         return _at_snapshot(context, target, standing, snapshots[to])
     node = _node(context, to, standing)
@@ -256,7 +290,7 @@ def _after(context: Context, target: Target, standing: list[Deployment], index: 
 
 
 def _first_snapshot(target: Target, deployment: str) -> Snapshot | None:
-    of_it = [one for one in target.control.snapshots() if one.deployment == deployment and one.state == "available"]
+    of_it = [one for one in target.snapshots() if one.deployment == deployment and one.state == "available"]
     return min(of_it, key=lambda one: one.created, default=None)
 
 
@@ -280,7 +314,7 @@ def _interrupted_goal(context: Context, target: Target, interrupted: Deployment)
             changeset=changeset_of(context, interrupted.node, interrupted.branch),
             applied={},
             reverts=interrupted.reverts,
-            snapshot=next((one for one in target.control.snapshots() if one.id == steps[0]["snapshot"]), None),
+            snapshot=next((one for one in target.snapshots() if one.id == steps[0]["snapshot"]), None),
         )
     deployments = target.database.deployments()
     standing = in_force([one for one in deployments if one.number < interrupted.number])
@@ -297,7 +331,7 @@ def show(context: Context, target: Target, plan: Plan, goal: Goal) -> None:
         context.ui.write(line)
     pad = max(len(plan.environment), 4)
     context.ui.write(f"{'back'.ljust(pad)}  {', '.join(plan.reverts) or 'nothing'}, by downgrade")
-    if goal.snapshot is not None:
+    if goal.snapshot is not None and target.aurora is None:
         written = render.with_local(goal.snapshot.created)
         context.ui.write(f"{'or'.ljust(pad)}  --way restore: {goal.snapshot.id}, loses all written since {written}")
     if plan.resumes:
@@ -306,19 +340,28 @@ def show(context: Context, target: Target, plan: Plan, goal: Goal) -> None:
         context.ui.write(line)
 
 
-def confirm(context: Context, target: Target, options: Mapping[str, Any], what: str, word: str | None = None) -> None:
+def confirm(
+    context: Context,
+    target: Target,
+    options: Mapping[str, Any],
+    what: str,
+    word: str | None = None,
+    *,
+    always: bool = False,
+) -> None:
     """A protected environment is reverted only by somebody who types its name, or by ``--yes``.
 
+    :param always: protected or not.
     :raises Declined: something else was typed.
     :raises InputError: nobody can be asked.
     """
-    if not target.settings.protected or options.get("yes"):
+    if options.get("yes") or not (target.settings.protected or always):
         return
     word = word or target.name
     answer = context.ui.prompt(f"type {word} to {what}, anything else to leave {target.name} as it is:")
     if answer is None:
         raise InputError(
-            f"{target.name} is protected and nobody can be asked here",
+            f"{target.name} is protected and nobody can be asked here" if not always else "nobody can be asked here",
             state="nothing was done",
             hint="--yes goes on without asking",
         )

@@ -19,9 +19,10 @@ from .context import Context, Target
 SHOWN = 10
 
 
-def watch(target: Target, *, half: bool = False) -> Watch:
-    """Capture the live schema, and read what the ledger recorded. ``half``: a migration stands half done."""
-    found = Watch.begin(target.database, target.settings.ignore)
+def watch(target: Target, *, half: bool = False, trusting: bool = False) -> Watch:
+    """Capture the live schema, and read what the ledger recorded. ``half``: a migration stands half done; ``trusting``:
+    as :meth:`~hgaurora.watch.Watch.begin` has it, for runs that have somebody waiting."""
+    found = Watch.begin(target.database, target.settings.ignore, trusting=trusting)
     found.half = half
     return found
 
@@ -110,7 +111,13 @@ def settle(context: Context, target: Target, seen: Watch, deployment: str, epoch
 def last_look(context: Context, target: Target, seen: Watch, deployment: str, epoch: str) -> None:
     """Where it is cheap: the whole schema once more. What differs was changed beside this run, and is recorded so."""
     found = seen.last_look(deployment, epoch)
-    if found is not None and found.changes:
+    if found is not None:
+        say_beside(context, target, found)
+
+
+def say_beside(context: Context, target: Target, found: Delta) -> None:
+    """What somebody else changed while a run lasted; a warning where there is something."""
+    if found.changes:
         changes = count(found)
         context.ui.status(f"warning: {target.name} was changed beside this run: {changes}")
         for line in listed(target, found):

@@ -307,18 +307,3 @@ def _follow(context: Context, ident: str) -> int:
         after = deployment.heads_after or ()
         context.ui.write(f"{ident} ended: {render.result(deployment)}, {render.names(after)}")
     return 0 if deployment.outcome.value == "ok" else 1
-
-
-def snapshots(context: Context, options: Mapping[str, Any]) -> int:
-    """The snapshots of one environment."""
-    target = context.target(options["env"])
-    found = target.control.snapshots() if target.control.exists() else []
-    if context.json:
-        context.ui.write(json.dumps([render.snapshot_json(one) for one in found]))
-    elif not found:
-        context.ui.write(f"{target.name} has no snapshots")
-    else:
-        for line in render.snapshot_lines(found):
-            context.ui.write(line)
-        context.ui.write(f"({context.ui.front}revert {target.name} --to {found[0].id} --way restore goes back to one)")
-    return 0

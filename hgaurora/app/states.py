@@ -120,8 +120,7 @@ def _named(context: Context, word: str) -> Held | Changeset:
     """
     if word in context.names():
         return live(context.target(word))
-    environment = next((name for name in context.names() if word.startswith(f"{name}-")), None)
-    if environment is not None:
+    for environment in _perhaps(context, word):
         target = context.target(environment)
         if target.control.exists() and target.state().ledger is not None:
             found = _deploy(target, word) or _snapshot(target, word)
@@ -130,12 +129,23 @@ def _named(context: Context, word: str) -> Held | Changeset:
     try:
         return context.history.changeset(word)
     except InputError as error:
+        clusters = {one.is_cluster for one in context.settings.environments.values()}
+        called = {False: "prod-42-1", True: "hgaurora-shop-prod-42-1 on a cluster"}
         raise InputError(
             f"{word!r} is no environment, deploy, snapshot or changeset",
             state="nothing was done",
             hint=f"environments are {', '.join(context.names()) or 'not set up'}; deploys are called prod-42, "
-            "snapshots prod-42-1",
+            f"snapshots {' or '.join(called[one] for one in sorted(clusters or {False}))}",
         ) from error
+
+
+def _perhaps(context: Context, word: str) -> list[str]:
+    """Whose deploy or snapshot a word may be, by how it begins; a cluster's snapshots have names of their own."""
+    own = [name for name in context.names() if word.startswith(f"{name}-")][:1]
+    if not word.startswith("hgaurora-"):
+        return own
+    settings = context.settings.environments
+    return own + [name for name in context.names() if settings[name].is_cluster and name not in own]
 
 
 def _deploy(target: Target, word: str) -> Held | None:
@@ -150,7 +160,7 @@ def _snapshot(target: Target, word: str) -> Held | None:
     seq = taken_at(target, word)
     if seq is None:
         return None
-    node = next((one.node for one in target.control.snapshots() if one.id == word), None)
+    node = next((one.node for one in target.snapshots() if one.id == word), None)
     return recorded(target, word, target.database.parts_as_of(seq), node=node)
 
 

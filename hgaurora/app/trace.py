@@ -64,11 +64,22 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
     return 0
 
 
+def _name_owner(error: SecurityError) -> None:
+    """Where the ledger of a copy belongs to another user than the one of the URL: that one is the next thing to try."""
+    found = error.data.get("findings")
+    said = [str(one) for one in found] if isinstance(found, list) else []
+    owners = {one.rpartition(" belongs to ")[2] for one in said if " belongs to " in one}
+    if len(owners) == 1 and all(" belongs to " in one for one in said):
+        error.hint = f"name {owners.pop()}, the user of deploys, as the user in the url"
+
+
 def _trace(context: Context, database: Database, target: Target | None) -> tuple[dict[str, Any], list[str]]:
     try:
         state = database.state()
     except SecurityError as error:
         if error.data.get("sqlstate") != "42501":  # insufficient_privilege
+            if target is None:
+                _name_owner(error)
             raise
         context.ui.status(f"warning: the ledger may not be read ({error.message}); by schema alone")
         return _by_schema(context, whole("this database", database.capture()), None)
