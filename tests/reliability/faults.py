@@ -1,6 +1,7 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A TCP proxy on loopback that cuts or freezes connections, at a message that is named by a part of it."""
+"""TCP proxies on loopback: one cuts or freezes connections at a message that is named by a part of it, one shares
+sessions of MySQL among its clients."""
 
 from __future__ import annotations
 
@@ -32,10 +33,11 @@ class Fault:
 
 
 class FaultProxy:
-    """Stands before a server; tells ``on_server`` what the server says, which may be changed there (same length)."""
+    """Stands before a server; tells ``on_server`` what the server says, which may be changed there."""
 
     def __init__(self, host: str, port: int, fault: Fault | None = None) -> None:
-        self._to = (host, port)
+        #: the server; what connects from now on goes to it
+        self.to = (host, port)
         self.fault = fault
         self.on_server: Callable[[bytes], bytes] = lambda data: data
         self._sockets: list[socket.socket] = []
@@ -60,9 +62,13 @@ class FaultProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._to)
-                for one in (client, server):
-                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                try:
+                    server = socket.create_connection(self.to)
+                    for one in (client, server):
+                        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                except OSError:
+                    _close(client)  # as the server itself would, where it does not run
+                    continue
                 self._sockets += [client, server]
                 threading.Thread(target=self._clients, args=(client, server), daemon=True).start()
                 threading.Thread(target=self._servers, args=(server, client), daemon=True).start()
@@ -95,8 +101,10 @@ class FaultProxy:
 
     def _servers(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
-            while data := server.recv(1 << 16):
-                client.sendall(self.on_server(data))
+            # a server that was killed ends with a reset
+            with suppress(ConnectionResetError):
+                while data := server.recv(1 << 16):
+                    client.sendall(self.on_server(data))
             client.shutdown(socket.SHUT_WR)
 
 
@@ -115,3 +123,112 @@ def deaf(one: socket.socket) -> None:
     program = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0))
     filters = struct.pack("HxxxxxxP", 1, ctypes.addressof(program))
     one.setsockopt(socket.SOL_SOCKET, 26, filters)  # SO_ATTACH_FILTER
+
+
+class Pooler(FaultProxy):
+    """Shares the sessions of a MySQL or MariaDB server among its clients, as ProxySQL does where nothing pins them:
+    each command goes to the first session that is free.
+
+    Each client logs in at a session of its own, which then belongs to all. ``honest``: clients are greeted with a
+    number that is the pooler's own, as poolers do; else with that of the session they logged in at.
+    """
+
+    def __init__(self, host: str, port: int, *, honest: bool = True) -> None:
+        self._honest = honest
+        self._free: list[socket.socket] = []
+        self._some = threading.Condition()
+        super().__init__(host, port)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(self.to)
+                self._sockets += [client, server]
+                threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
+
+    def _serve(self, client: socket.socket, server: socket.socket) -> None:
+        with suppress(OSError, EOFError):
+            self._log_in(client, server)
+            self._give(server)
+            while (command := _packet(client))[4:5] != b"\x01":  # COM_QUIT
+                with self._some:
+                    self._some.wait_for(lambda: self._free)
+                    session = self._free.pop(0)
+                session.sendall(command)
+                answer = _answer(session)
+                # before its client knows: whoever asks next, gets this one
+                self._give(session)
+                client.sendall(answer)
+        client.close()
+
+    def _give(self, session: socket.socket) -> None:
+        """To the front: clients that take turns get the same one."""
+        with self._some:
+            self._free.insert(0, session)
+            self._some.notify()
+
+    def _log_in(self, client: socket.socket, server: socket.socket) -> None:
+        """Hand on what both say until the server says yes."""
+        greeting = bytearray(_packet(server))
+        number = greeting.index(b"\0", 5) + 1
+        if self._honest:
+            greeting[number : number + 4] = struct.pack("<I", 1_000_000_007)
+        # behind the number, eight bytes of a challenge and a zero: the low flags. CLIENT_SSL: nothing of it here
+        greeting[number + 14] &= ~0x08
+        client.sendall(greeting)
+        login = bytearray(_packet(client))
+        login[6] |= 1  # CLIENT_MULTI_STATEMENTS: what one of them may, all may
+        server.sendall(login)
+        while (said := _packet(server))[4:5] != b"\0":
+            client.sendall(said)
+            if said[4:5] == b"\xff":
+                raise EOFError
+            if said[4:6] != b"\x01\x03":  # fast authentication is over: OK follows
+                server.sendall(_packet(client))
+        client.sendall(said)
+
+
+def _packet(one: socket.socket) -> bytes:
+    """A packet with its header: three bytes of length, its number (MySQL's protocol, "Protocol Basics").
+
+    :raises EOFError: the other side has hung up.
+    """
+    data = bytearray()
+    wanted = 4
+    while len(data) < wanted:
+        if not (more := one.recv(wanted - len(data))):
+            raise EOFError
+        data += more
+        if len(data) == 4:
+            wanted = 4 + int.from_bytes(data[:3], "little")
+    return bytes(data)
+
+
+def _answer(server: socket.socket) -> bytes:
+    """The whole answer to a command: results, one after the other while the server says that there are more."""
+    answer = bytearray()
+    more = True
+    while more:
+        answer += (first := _packet(server))
+        if first[4] == 0xFF:
+            break
+        if first[4] == 0:
+            _, at = _number(first, 5)
+            _, at = _number(first, at)
+        else:
+            ends = 0  # of the columns, then of the rows
+            while ends < 2:
+                answer += (last := _packet(server))
+                if last[4] == 0xFF:
+                    return bytes(answer)
+                ends += last[4] == 0xFE and len(last) < 13
+            first, at = last, 7
+        more = bool(int.from_bytes(first[at : at + 2], "little") & 8)  # SERVER_MORE_RESULTS_EXISTS
+    return bytes(answer)
+
+
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """A number of one to nine bytes, and where the next thing begins."""
+    size = {0xFC: 2, 0xFD: 3, 0xFE: 8}.get(data[at], 0)
+    return (int.from_bytes(data[at + 1 : at + 1 + size], "little") if size else data[at]), at + 1 + size

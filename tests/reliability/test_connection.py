@@ -14,7 +14,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -30,7 +31,7 @@ from hgaurora.core.errors import ConfigError, HgAuroraError, Interrupted, StateE
 from hgaurora.core.model import Script
 from tests import weak
 from tests.adapters.migrating import Bench, bench, chain, migrate
-from tests.engines import fresh_database, my_connection, with_user
+from tests.engines import fresh_database, fresh_my_database, my_connection, with_user
 from tests.flows.test_blocking import rows, until
 from tests.world import Repo, call, command, migration, query, settings
 
@@ -178,50 +179,79 @@ def test_b5_control_not_awaited(dev: Bench) -> None:
     until(lambda: not alive(dev, backend), "it ends")
 
 
+#: what a session sleeps for
+SLEEPS = {False: "SELECT pg_sleep(90)", True: "DO SLEEP(90)"}
+
+
 def frozen(dev: Bench, found: dict[str, float], name: str, struck: threading.Event) -> None:
-    """A run whose path goes dead while its statement runs; notes how long until it is noticed."""
-    fault = Fault(b"pg_sleep", freeze=True, struck=struck)
+    """A run whose path goes dead while its statement runs; notes how long until it is noticed, and the lock free."""
+    fault = Fault(b"\x03DO SLEEP" if dev.mysql else b"pg_sleep", freeze=True, struck=struck)
     with FaultProxy(*server(dev), fault) as proxy:
         far = through(dev, proxy)
         far.job = dev.job
-        with far.child(scripts := chain("op.execute('SELECT pg_sleep(90)')")) as session:
-            far.begin(session, scripts)
-            try:
+        try:
+            # it is known how the session ended when this is left: the parent has another way to the server
+            with far.child(scripts := chain(f"op.execute({SLEEPS[dev.mysql]!r})")) as session:
+                far.begin(session, scripts)
                 session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
-            except HgAuroraError:
-                found[name] = time.monotonic()
+        except HgAuroraError:
+            found[name] = time.monotonic()
 
 
-def test_b6_a_frozen_network(pg_server: str) -> None:
-    """Noticed, and the lock free, within 30 s; the control beside it, without keepalives, still hangs then."""
-    with fresh_database(pg_server) as one, fresh_database(pg_server) as two:
-        ours, bare = bench(one), bench(two)
-        off = {"keepalives": "0", "tcp_user_timeout": "0"}
-        bare.connection = type(bare.connection)(
-            parameters={**bare.connection.parameters, **off}, password=bare.connection.password
+def without_keepalives(made: Bench) -> Bench:
+    """The same, whose child's connection is as the drivers and the server make it."""
+    if made.mysql:
+        made.start = weak.child(
+            ('for name, value in self.job["keepalive"].items():', "for name, value in ():"), file="mysql/engine.py"
         )
-        struck = {"ours": threading.Event(), "bare": threading.Event()}
-        noticed: dict[str, float] = {}
-        threads = {
-            name: threading.Thread(target=frozen, args=(dev, noticed, name, struck[name]), daemon=True)
-            for name, dev in (("ours", ours), ("bare", bare))
+    else:
+        parameters = {**made.connection.parameters, "keepalives": "0", "tcp_user_timeout": "0"}
+        made.connection = replace(made.connection, parameters=parameters)
+        # and the server's side of it, by which it ends a session that its client has not missed yet
+        given = 'return {**self.job["settings"], **since_14}'
+        bare = 'return {**{k: v for k, v in self.job["settings"].items() if not k.startswith("tcp_")}, **since_14}'
+        made.start = weak.child((given, bare), file="postgresql/engine.py")
+    return made
+
+
+#: seconds until a session with our keepalives is given up: the same numbers on each engine
+BOUND = sum(
+    int(connection.KEEPALIVES[name]) * times
+    for name, times in (("keepalives_idle", 1), ("keepalives_interval", int(connection.KEEPALIVES["keepalives_count"])))
+)
+
+
+def test_b6_a_frozen_network(pg_server: str, my_server: str) -> None:
+    """Noticed, and the lock free, within 30 s, on each engine. The controls beside them, without keepalives, still hang
+    and hold the lock when twice the time has passed that ours needed at most by their settings."""
+    with ExitStack() as stack:
+        urls = {
+            "postgresql": [stack.enter_context(fresh_database(pg_server)) for _ in range(2)],
+            "mysql": [stack.enter_context(fresh_my_database(my_server)) for _ in range(2)],
         }
-        for thread in threads.values():
-            thread.start()
+        benches = {name: bench(url) for name, (url, _) in urls.items()}
+        bare = {f"bare {name}": without_keepalives(bench(url)) for name, (_, url) in urls.items()}
+        noticed: dict[str, float] = {}
+        threads, struck = {}, {}
+        for name, dev in (benches | bare).items():
+            stack.callback(dev.database.close)
+            struck[name] = threading.Event()
+            threads[name] = threading.Thread(target=frozen, args=(dev, noticed, name, struck[name]), daemon=True)
+            threads[name].start()
         for event in struck.values():
             assert event.wait(60)
         begun = time.monotonic()
-        threads["ours"].join(40)
-        assert noticed.keys() == {"ours"}
-        assert noticed["ours"] - begun <= 30
-        assert ours.database.holder() is None
-        # the server noticed it too, by itself: the control's client has not, its session is gone all the same
-        bare.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid IN"
-            " (SELECT pid FROM pg_stat_activity WHERE datname = current_database())"
-        )
-        ours.database.close()
-        bare.database.close()
+        for name, dev in benches.items():
+            threads[name].join(40)
+            assert noticed[name] - begun <= 30
+            assert dev.database.holder() is None
+        until(lambda: time.monotonic() >= begun + 2 * BOUND, "twice the bound")
+        held = {name: dev.database.holder() for name, dev in bare.items()}
+        assert noticed.keys() == benches.keys()
+        assert all(held.values()), held
+        # the control's client hears of it when its session is ended
+        for name, dev in bare.items():
+            dev.database.gone(held[name].pid, terminate=True)  # type: ignore[union-attr]
 
 
 # -- the way to the server
@@ -429,20 +459,28 @@ def test_b19_control_the_lock_is_nobody_s(pg_database: str, mode: str) -> None:
     assert held == [(True,), (True,)]
 
 
-def test_b21_an_old_server(tmp_path: Path, pg_database: str, dev: Bench) -> None:
-    """A banner of PostgreSQL 13; the same server with its own is taken (every other test is the control)."""
-    host, port = server(dev)
+def planned_on(dev: Bench, folder: Path, version: bytes) -> None:
+    """A dry run on a server that says it is of another version."""
+    with FaultProxy(*server(dev)) as proxy:
+        proxy.on_server = lambda data: re.sub(rb"(server_version\0)\d\d\.", rb"\g<1>" + version + b".", data)
+        call(shop(folder, by_way_of(proxy, dev.url)), "deploy", env="dev", dry_run=True)
 
-    def older(data: bytes) -> bytes:
-        return re.sub(rb"(server_version\0)\d\d\.", rb"\g<1>13.", data)
 
-    with FaultProxy(host, port) as proxy:
-        proxy.on_server = older
-        repo = shop(tmp_path / "shop", by_way_of(proxy, pg_database))
-        error = app_error(repo, dry_run=True)
-    assert isinstance(error, ConfigError)
-    assert "is PostgreSQL 13." in error.message
-    assert "14 or later" in str(error.hint)
+def test_b21_an_old_server(tmp_path: Path, dev: Bench) -> None:
+    """A banner of PostgreSQL 13."""
+    with pytest.raises(ConfigError, match="is PostgreSQL 13") as caught:
+        planned_on(dev, tmp_path / "shop", b"13")
+    assert "14 or later" in str(caught.value.hint)
+
+
+def test_b21_control_a_server_new_enough(tmp_path: Path, dev: Bench) -> None:
+    """The same path with the oldest that is taken."""
+    planned_on(dev, tmp_path / "shop", b"14")
+
+
+def test_b21_control_without_the_look(tmp_path: Path, dev: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "OLDEST", 0)
+    planned_on(dev, tmp_path / "shop", b"13")
 
 
 def test_b21_another_product(tmp_path: Path, my_database: str) -> None:

@@ -5,23 +5,20 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from hgaurora.adapters.database.postgresql.ledger_sql import FENCES
-from hgaurora.adapters.local.engine import scratch
+from hgaurora.adapters.database.postgresql.ledger_sql import FENCES, LOCK_KEY
 from hgaurora.adapters.migrations.process import ChildSession
-from hgaurora.core.errors import HgAuroraError, MigrationFailed
+from hgaurora.core.errors import HgAuroraError, Interrupted, MigrationFailed
 from tests import weak
-from tests.adapters.migrating import Bench, bench, chain
-from tests.engines import own_url
+from tests.adapters.migrating import Bench, bench, chain, migrate
 from tests.flows.test_blocking import running, until
 from tests.world import Repo, call, command, migration, query, settings
 
@@ -106,6 +103,9 @@ def test_b9_control_one_try(tmp_path: Path, pg_database: str) -> None:
 
 INDEX = "with op.get_context().autocommit_block():\n    op.execute('CREATE INDEX CONCURRENTLY big_n ON big (n)')"
 
+#: a build that waits for an old transaction
+BUILDS = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event = 'virtualxid'"
+
 
 def the_child(process: subprocess.Popen[str]) -> int:
     """The process that runs the migrations: what a deploy has started, with its own program."""
@@ -135,8 +135,7 @@ def half_an_index(repo: Repo, url: str, kill: str) -> None:
     with psycopg.connect(url) as old, running(repo, "deploy", "dev") as process:
         old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         old.execute("SELECT count(*) FROM big")
-        waits = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event = 'virtualxid'"
-        until(lambda: query(url, waits), "it waits for the old transaction")
+        until(lambda: query(url, BUILDS), "it waits for the old transaction")
         KILLS[kill](process, url)
         process.communicate(timeout=60)
         until(lambda: not query(url, "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%'"), "an end")
@@ -155,6 +154,59 @@ def test_b10_an_index_killed_half_way_is_built_by_a_plain_run(tmp_path: Path, pg
     call(repo, "deploy", env="dev")
     look = "SELECT indisvalid FROM pg_index WHERE indrelid = 'big'::regclass"
     assert query(pg_database, look) == [(True,)]
+
+
+def test_b10_a_second_deploy_while_an_index_is_built(tmp_path: Path, pg_database: str) -> None:
+    """It waits by asking again and again, so the build, which waits for every older snapshot, never waits for it."""
+    query(pg_database, "CREATE TABLE big AS SELECT generate_series(1, 1000) AS n")
+    repo = shop(tmp_path / "shop", pg_database, INDEX, 'lock-timeout = "60s"')
+    with psycopg.connect(pg_database) as old, running(repo, "deploy", "dev") as first:
+        old.execute("INSERT INTO big VALUES (0)")
+        until(lambda: query(pg_database, BUILDS), "it waits for the old transaction")
+        with running(repo, "deploy", "dev") as second:
+            assert second.stderr is not None
+            until(lambda: "is locked by" in second.stderr.readline(), "the second waits")  # type: ignore[union-attr]
+            old.commit()
+            ended = [process.communicate(timeout=60) for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0], ended
+    assert ["is now at" in ended[0][0], "nothing to do" in ended[1][0]] == [True, True]
+    look = "SELECT indisvalid FROM pg_index WHERE indrelid = 'big'::regclass"
+    assert query(pg_database, look) == [(True,)]
+    assert query(pg_database, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == [(0,)]
+
+
+def test_b10_control_a_second_that_waits_in_the_server(dev: Bench) -> None:
+    """Its statement has a snapshot for as long as it waits: build and waiter wait for each other."""
+    dev.query("CREATE TABLE big AS SELECT 1 AS n")
+    scripts = chain(INDEX)
+    ended: list[BaseException] = []
+
+    def build() -> None:
+        try:
+            first.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+        except HgAuroraError as error:
+            ended.append(error)
+
+    def wait() -> None:
+        try:
+            with psycopg.connect(dev.url, autocommit=True) as session:
+                session.execute(f"SELECT pg_advisory_lock({LOCK_KEY})")
+        except psycopg.Error as error:
+            ended.append(error)
+
+    with psycopg.connect(dev.url) as old, dev.child(scripts, lock_timeout=60.0) as first:
+        dev.begin(first, scripts)
+        old.execute("INSERT INTO big VALUES (0)")
+        threads = [threading.Thread(target=one) for one in (build, wait)]
+        threads[0].start()
+        until(lambda: dev.query(BUILDS), "the build waits")
+        threads[1].start()
+        until(lambda: dev.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"), "both wait")
+        old.commit()
+        threads[0].join(60)
+    threads[1].join(60)
+    (error,) = ended
+    assert "deadlock detected" in str(error)
 
 
 def test_b10_control_taken_for_done(dev: Bench) -> None:
@@ -204,7 +256,7 @@ def test_b11_b12_control_without_the_fences(dev: Bench, number: str) -> None:
     assert list(dev.database.state().applied) == ["r1"]
 
 
-def test_b13_control_no_last_word_wanted(dev: Bench) -> None:
+def test_b13_control_no_last_word_wanted(either: Bench) -> None:
     """Where the end of the process were taken for the end of the step, ``os._exit(0)`` would pass for success."""
 
     class Trusting(ChildSession):
@@ -213,17 +265,104 @@ def test_b13_control_no_last_word_wanted(dev: Bench) -> None:
                 raise _Success
             return super()._died()
 
-    dev.start = Trusting
+    either.start = Trusting
     with pytest.raises(_Success):
-        dev.deploy(chain("op.execute('CREATE TABLE made (id int)')\nimport os\nos._exit(0)"))
-    assert dev.database.state().applied == {}
+        either.deploy(chain("op.execute('CREATE TABLE made (id int)')\nimport os\nos._exit(0)"))
+    assert either.database.state().applied == {}
 
 
 class _Success(Exception):
     """What a program would believe that trusts an exit code."""
 
 
-# -- B14, B15
+ENDLESS = "import sys\nfor _ in range(64):\n    sys.stdout.write('x' * (1 << 20))"
+
+
+def test_b13_output_is_capped(either: Bench) -> None:
+    with either.child(scripts := chain(ENDLESS), output_limit=1000) as session:
+        either.begin(session, scripts)
+        session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+    assert session.output.startswith("x" * 1000)
+    assert "more bytes of output were dropped" in session.output
+    assert len(session.output) < 1100
+
+
+def test_b13_control_without_the_cap(either: Bench) -> None:
+    """All that a script prints is kept, in the parent's memory."""
+    with either.child(scripts := chain(ENDLESS), output_limit=1 << 40) as session:
+        either.begin(session, scripts)
+        session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+        until(lambda: len(session.output) == 64 << 20, "the last of it")
+
+
+LEAVES = "import subprocess, os\nprint(subprocess.Popen(['sleep', '300']).pid, flush=True)\nos._exit(0)"
+
+
+def left_running(dev: Bench) -> int:
+    """The process that a script started, after its child has ended."""
+    with dev.child(scripts := chain(LEAVES)) as session:
+        dev.begin(session, scripts)
+        with pytest.raises(Interrupted):
+            session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+    return int(session.output)
+
+
+def test_b13_what_a_script_leaves_running(either: Bench) -> None:
+    pid = left_running(either)
+    until(lambda: not alive(pid), "it ends", 5.0)
+
+
+def test_b13_control_its_leader_alone_is_killed(either: Bench) -> None:
+    class Narrow(ChildSession):
+        def _kill(self) -> None:
+            self._process.kill()
+
+    either.start = Narrow
+    pid = left_running(either)
+    try:
+        assert alive(pid)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    """True while a process runs (one that is killed may wait for its reaper)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("limit", [0.5, 0.0])
+def test_b13_a_script_that_never_returns(either: Bench, limit: float) -> None:
+    """Stopped when its time is over; the control, without a limit, runs three times as long, until it is killed."""
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        with either.child(scripts := chain("import time\ntime.sleep(300)"), wall_clock=limit) as session:
+            either.begin(session, scripts)
+            begun.append(session.pid)
+            try:
+                session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
+            except HgAuroraError as error:
+                ended.append(error)
+
+    begun: list[int] = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    until(lambda: begun, "it begins")
+    thread.join(1.5)
+    if limit:
+        thread.join()
+        assert "longer than 0.5 s" in str(ended[0])
+        return
+    assert thread.is_alive()
+    os.kill(begun[0], signal.SIGKILL)
+    thread.join()
+    assert isinstance(ended[0], Interrupted)
+
+
+# -- B14
 
 
 RUNAWAY = "op.execute('CREATE TABLE made (id int)')\nop.execute('SELECT pg_sleep(1.2)')"
@@ -239,72 +378,3 @@ def test_b14_a_runaway_statement(dev: Bench) -> None:
 def test_b14_control_no_limit(dev: Bench) -> None:
     dev.deploy(chain(RUNAWAY), statement_timeout=0.0)
     assert dev.query("SELECT to_regclass('made') IS NOT NULL") == [(True,)]
-
-
-@contextmanager
-def own_server() -> Iterator[tuple[Bench, str, Callable[[], object]]]:
-    """A server of the test's own: a bench, its URL, and what starts it anew at once."""
-    engine = scratch()
-    try:
-        engine.start()
-        made = bench(own_url(engine))
-
-        def restart() -> None:
-            engine.stop()
-            engine.start()
-
-        yield made, own_url(engine), restart
-        made.database.close()
-    finally:
-        engine.stop()
-
-
-def full(url: str, limit: int) -> None:
-    """From now on no file of this server's new sessions grows beyond ``limit`` bytes: to them it is a full disk."""
-    with psycopg.connect(url) as connection:
-        row = connection.execute("SELECT pg_backend_pid()").fetchone()
-        assert row is not None
-        stat = Path(f"/proc/{row[0]}/stat").read_text().rsplit(")", 1)[1].split()
-    resource.prlimit(int(stat[1]), resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-
-
-FILL = (
-    "op.execute('CREATE TABLE made AS SELECT n, repeat(md5(n::text), 20) AS t FROM generate_series(1, 60000) n')\n"
-    "op.execute('CREATE TABLE other (id int)')"
-)
-
-
-def test_b15_b17_a_full_disk_and_a_restart(tmp_path: Path) -> None:
-    with own_server() as (dev, url, restart):
-        # a restart in the midst: whatever was sent is rolled back, the plain next run applies it once
-        query(url, "CREATE TABLE log (n int); CREATE TABLE gate (n int)")
-        body = (
-            "op.execute('INSERT INTO log VALUES (1)')\n"
-            "if not op.get_bind().exec_driver_sql('SELECT 1 FROM gate').first():\n"
-            "    op.execute('SELECT pg_sleep(120)')"
-        )
-        repo = shop(tmp_path / "shop", url, body)
-        with running(repo, "deploy", "dev") as process:
-            until(lambda: query(url, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"), "it sleeps")
-            restart()
-            _, err = process.communicate(timeout=60)
-        assert process.returncode in (100, 240), err
-        assert "Traceback" not in err
-        dev.database.close()
-        assert query(url, "SELECT count(*) FROM log") == [(0,)]
-        query(url, "INSERT INTO gate VALUES (1)")
-        call(repo, "deploy", env="dev")
-        assert query(url, "SELECT count(*) FROM log") == [(1,)]
-        query(url, "DROP SCHEMA hgaurora CASCADE; DROP TABLE alembic_version")
-        # a full disk: 16 MiB are a segment of the server's own log, which is there already
-        full(url, 20 << 20)
-        with pytest.raises(MigrationFailed, match=r"could not (extend|write)") as caught:
-            dev.deploy(chain(FILL))
-        assert "rolled back" in str(caught.value.state)
-        assert dev.query("SELECT to_regclass('made'), to_regclass('other')") == [(None, None)]
-        assert dev.database.state().applied == {}
-        # the control: there is room again, and the same script goes through
-        full(url, 1 << 40)
-        dev.database.close()
-        dev.deploy(chain(FILL))
-        assert dev.query("SELECT count(*) FROM made") == [(60000,)]
