@@ -8,8 +8,10 @@ import functools
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
@@ -18,9 +20,17 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import engines
 
+from tests import canaries
+
+if TYPE_CHECKING:
+    from tests.cloud import Cloud
+
 # the same examples in every run; HYPOTHESIS_PROFILE=default looks for new ones
 settings.register_profile("suite", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+_WATCH = pytest.StashKey[tuple[canaries.Watch, float]]()
+_LEAKS = pytest.StashKey[list[str]]()
 
 
 @functools.cache
@@ -41,6 +51,62 @@ def pytest_configure(config: pytest.Config) -> None:
     """The controlling process makes the run's folder; workers find it in their environment."""
     if not _worker(config):
         os.environ[engines.RUN] = tempfile.mkdtemp(prefix="hgaurora-test-")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Processes are looked at from here on."""
+    if not _worker(session.config):
+        session.config.stash[_WATCH] = canaries.Watch(), time.time()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A phase that passed and let a secret out has not passed."""
+    report = yield
+    if report.passed and (wrong := canaries.captured(report.sections, report.when or "")):
+        report.outcome, report.longrepr = "failed", wrong
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After the workers: the run fails where a secret was in a command line, or is in a file that stayed."""
+    config = session.config
+    if not _worker(config):
+        watch, since = config.stash[_WATCH]
+        base = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+        temporary = {Path(tempfile.gettempdir()), Path("/dev/shm")}
+        config.stash[_LEAKS] = leaks = watch.stop()
+        leaks += canaries.files(canaries.places(base, Path(os.environ[engines.RUN]), temporary), since=since)
+        if leaks:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Where secrets were."""
+    if leaks := config.stash.get(_LEAKS, []):
+        terminalreporter.section("secrets where none may be", red=True)
+        terminalreporter.line("\n".join(leaks))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``python -m tests --whole``: also what is too long for every run."""
+    parser.addoption("--whole", action="store_true", help="run those marked whole, too")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """For ``-n auto``: one more than there are cores, for two out of five seconds a test waits for a process."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is too long, and say so in the last line."""
+    if config.getoption("--whole"):
+        return
+    left = [item for item in items if item.get_closest_marker("whole")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("whole")]
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -91,6 +157,32 @@ def my_database(my_server: str) -> Iterator[str]:
     """The ``mysql://`` URL of a fresh database, dropped after the test."""
     with engines.fresh_my_database(my_server) as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    """An emulated AWS for a module's tests. (Not for the whole run: moto's services are one for the process, and are
+    emptied when another emulator of the process ends.)"""
+    from tests.cloud import Cloud, reachable
+
+    reachable()
+    with Cloud() as made:
+        made.delay("*", 0.02)
+        yield made
+        assert not made.states.errors
+
+
+@pytest.fixture
+def aws(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """The module's AWS; this process has the credentials of a role that may do everything there."""
+    cloud.take(monkeypatch, cloud.as_role())
+    cloud.faults.clear()
+    yield cloud
+    cloud.faults.clear()
+    cloud.directory.ahead = 0
+    cloud.states.reset()
+    cloud.delay("*", 0.02)
+    cloud.states.settle()
 
 
 @pytest.fixture(autouse=True)

@@ -31,6 +31,7 @@ from hgaurora.adapters.local import binaries, files, mysqld
 from hgaurora.adapters.local.engine import Engine
 from hgaurora.adapters.local.mysqld import Mysqld
 from hgaurora.core.errors import StateError
+from tests import canaries
 
 URL = "HGAURORA_TEST_PG_URL"
 #: set by the controlling process for its workers: the folder of this run
@@ -96,7 +97,7 @@ class RealDocker:
     def start(self, image: str) -> tuple[str, str]:
         """With a password of its own, on a free port."""
         postgres, mysql = self._container_classes()
-        password = secrets.token_urlsafe(12)
+        password = canaries.secret()
         if IMAGE.fullmatch(image):
             container = postgres(image, username="postgres", password=password, driver=None)
         else:
@@ -250,6 +251,8 @@ class Run:
             return {"url": url, "container": container}
         try:
             if choice.product == "postgresql":
+                # the one that is there is taken
+                files.write(files.private(self._engine.folder) / "password", canaries.secret())
                 self._engine.start()
                 return {"url": own_url(self._engine)}
             return {"url": f"mysql://root@127.0.0.1:{self._mysqld.start()}/"}
@@ -281,6 +284,15 @@ def with_user(url: str, user: str, password: str) -> str:
     """The same URL as another user's."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def told_apart(url: str) -> tuple[str, dict[str, str]]:
+    """A URL without its password, for an argument, which everybody reads; and the environment that has it."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url, dict(os.environ)
+    bare = urlunsplit(parts._replace(netloc=f"{parts.username}@{parts.netloc.rpartition('@')[2]}"))
+    return bare, {**os.environ, **dict.fromkeys(("PGPASSWORD", "MYSQL_PWD"), unquote(parts.password))}
 
 
 @contextmanager
@@ -335,7 +347,7 @@ def fresh_my_database(server: str, *, prefix: str = "hgaurora_test") -> Iterator
 @contextmanager
 def my_user(database: str) -> Iterator[str]:
     """The URL of a new user with all rights on one MariaDB or MySQL database, and no other; dropped afterwards."""
-    name, password = f"hgat_{secrets.token_hex(4)}", secrets.token_urlsafe(12)
+    name, password = f"hgat_{secrets.token_hex(4)}", canaries.secret()
     connection = my_connection(database)
     with connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE USER '{name}'@'%%' IDENTIFIED BY %s", (password,))

@@ -29,6 +29,8 @@ _VARIES = (
     (re.compile(r"\b[0-9a-f]{12}\b"), "NODE"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ"), "TIME"),
     (re.compile(r"\(\d\d:\d\d local\)"), "(LOCAL)"),
+    # a minute may end between the two
+    (re.compile(r"\b(?:between \d\d:\d\dZ and|at) \d\d:\d\dZ"), "WHEN"),
     (re.compile(r"\b\d\d:\d\dZ|\b20\d\d-\d\d-\d\d\b"), "TIME"),
     (re.compile(r"\b(?:\d+m )?\d+(?:\.\d)?s\b"), "SECONDS"),
     (re.compile(r"\b[\d.]+ [kMG]B\b"), "SIZE"),
@@ -154,7 +156,7 @@ def test_a_page_that_can_be_followed(room: Path, page: str, repository: str) -> 
         done = subprocess.run(
             ["bash", "script"],
             cwd=room,
-            env=environ(HGPLAIN=""),
+            env=environ(HGPLAIN="", TZ="UTC"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

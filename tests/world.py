@@ -23,7 +23,9 @@ import psycopg
 from hgaurora import app
 from hgaurora.adapters.history.hglib import HglibHistory, find_hg
 from hgaurora.adapters.local import binaries
-from tests import engines
+from hgaurora.app.compose import Adapters
+from hgaurora.core.errors import HgAuroraError
+from tests import canaries, engines
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -138,29 +140,40 @@ class Recorder:
 
 
 def call(
-    repo: Repo, command: str, *, answers: Sequence[str] = (), history: HglibHistory | None = None, **options: Any
+    repo: Repo,
+    command: str,
+    *,
+    answers: Sequence[str] = (),
+    history: HglibHistory | None = None,
+    adapters: Adapters | None = None,
+    **options: Any,
 ) -> Recorder:
     """One command in this process, through the same door that the front ends use.
 
     :param history: one to use again; opening one costs 0.2 s.
+    :param adapters: what stands behind the ports, where it is not the usual.
     """
     ui = Recorder(list(answers))
     saved = dict(os.environ)
     os.environ.update({"HGRCPATH": "", "HGUSER": "ana"})
     opened = history or HglibHistory(repo.root)
     try:
-        ui.code = app.run(command, options, history=opened, ui=ui)
+        ui.code = app.run(command, options, history=opened, ui=ui, adapters=adapters)
+    except HgAuroraError as err:
+        canaries.clean(command, json.dumps(err.as_json(), default=str))
+        raise
     finally:
         if history is None:
             opened.close()
         os.environ.clear()
         os.environ.update(saved)
+        canaries.clean(command, *ui.out, *ui.err)
     return ui
 
 
 def command(repo: Repo, *arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     """One command in a process of its own, as a person would start it."""
-    return subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "hgaurora", "-R", str(repo.root), *arguments],
         env=environ(),
         stdin=subprocess.DEVNULL,
@@ -169,6 +182,8 @@ def command(repo: Repo, *arguments: str, **more: Any) -> subprocess.CompletedPro
         timeout=300,
         **more,
     )
+    canaries.clean(" ".join(arguments), done.stdout, done.stderr)
+    return done
 
 
 def settings(environments: Mapping[str, str], *, project: str = "", extra: Mapping[str, str] | None = None) -> str:
@@ -239,8 +254,10 @@ def dump(url: str) -> str:
     with psycopg.connect(url) as connection:
         major = connection.info.server_version // 10000
     program = binaries.for_dump(major, tls=False).program("pg_dump")
+    place, env = engines.told_apart(url)
     text = subprocess.run(
-        [program, "-s", "--no-owner", "--no-privileges", "-N", "hgaurora", "-T", "*.alembic_version", "-d", url],
+        [program, "-s", "--no-owner", "--no-privileges", "-N", "hgaurora", "-T", "*.alembic_version", "-d", place],
+        env=env,
         check=True,
         capture_output=True,
         text=True,

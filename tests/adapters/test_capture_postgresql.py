@@ -133,9 +133,9 @@ def test_dump_and_restore(everything: str, pg_server: str) -> None:
     with engines.fresh_database(pg_server) as other:
         with psycopg.connect(pg_server) as connection:
             programs = binaries.for_dump(connection.info.server_version // 10000, tls=False)
-        dumped = subprocess.run(
-            [programs.program("pg_dump"), "--schema-only", "--dbname", everything], check=True, capture_output=True
-        ).stdout
+        place, env = engines.told_apart(everything)
+        argv = [programs.program("pg_dump"), "--schema-only", "--dbname", place]
+        dumped = subprocess.run(argv, env=env, check=True, capture_output=True).stdout
         text = "\n".join(
             line for line in dumped.decode().splitlines() if not line.startswith(("\\", "CREATE SCHEMA public"))
         )

@@ -125,11 +125,14 @@ def finish(dev: Bench, scripts: list[Script]) -> None:
         dev.database.finish("dev-1", epoch=state.epoch or "", ok=True, heads_after=["r1"], target=None)
 
 
-@pytest.mark.parametrize(("body", "sample"), [(SHAPE, 0), (LONG, 12)])
+@pytest.mark.parametrize(
+    ("body", "sample"),
+    [(SHAPE, 8), (LONG, 4), *(pytest.param(one, 0, marks=pytest.mark.whole) for one in (SHAPE, LONG))],
+)
 def test_killed_anywhere_it_goes_on(dev: Bench, body: str, sample: int) -> None:
     """The child is killed before or after what it sends: the next run ends as an undisturbed one.
 
-    Every point of the short one, a seeded sample of the long one's.
+    A seeded sample of the points, all of them with ``--whole``.
     """
     scripts = chain(body)
     count = len(points(dev, scripts))

@@ -65,9 +65,10 @@ class Plane:
 
     def run_killed(self, calls: str, kill: int) -> list[str]:
         """The same in a new process, killed after its n-th action."""
+        place, env = engines.told_apart(self.url or "")
         done = subprocess.run(
-            [sys.executable, __file__, self.kind, str(self.folder), self.url or "", calls, str(kill)],
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+            [sys.executable, __file__, self.kind, str(self.folder), place, calls, str(kill)],
+            env={**env, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
             capture_output=True,
             text=True,
             check=False,
@@ -392,7 +393,7 @@ def test_a_snapshot_killed_after_any_action_is_made_by_the_next_run(plane: Plane
     assert not [path.name for path in (plane.folder / "snapshots").iterdir() if path.name.startswith(".gone")]
 
 
-@pytest.mark.parametrize("look", [False, True], ids=["", "looked at in between"])
+@pytest.mark.parametrize("look", [False, pytest.param(True, marks=pytest.mark.whole)], ids=["", "looked at in between"])
 def test_a_restore_killed_after_any_action_is_finished_by_the_next_run(plane: Plane, look: bool) -> None:
     prepare(plane.make())
     actions = plane.run(RESTORE.format("dev-100"))

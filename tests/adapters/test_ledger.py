@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -122,7 +123,7 @@ def test_a_ledger_of_another_environment_or_a_newer_program(dev: Bench) -> None:
         other.begin(new(environment="prod"), base_epoch=epoch, scripts=[])
     other.close()
     dev.query("UPDATE hgaurora.environment SET ledger_version = 99")
-    with pytest.raises(StateError, match="version 99, this program knows 2"):
+    with pytest.raises(StateError, match="version 99, this program knows 3"):
         dev.database.state()
 
 
@@ -152,10 +153,10 @@ def test_the_outbox(dev: Bench) -> None:
     assert [event["seq"] for event in waiting] == list(range(1, dev.database.tip() + 1))
     assert {event["environment"] for event in waiting} == {"dev"}
     json.dumps(waiting)
-    dev.database.mark_delivered(3)
+    dev.database.mark_delivered(3, datetime.now(UTC))
     assert dev.database.undelivered(1)[0]["seq"] == 4
     assert dev.database.state().undelivered == len(waiting) - 3
-    dev.database.mark_delivered(len(waiting))
+    dev.database.mark_delivered(len(waiting), datetime.now(UTC))
     assert dev.database.undelivered() == []
     assert dev.database.verify() == []
 

@@ -95,13 +95,13 @@ def test_an_older_ledger_migrates_itself_when_a_deployment_begins(old: Bench) ->
         assert begun.id == "dev-5"
         result = session.run(migrate(scripts[0]), ordinal=1, snapshot=None)
     old.database.finish(begun.id, epoch=epoch, ok=True, heads_after=["r1"], target=None)
-    assert old.database.state().ledger == 2
+    assert old.database.state().ledger == 3
     events = old.database.events()
     assert events[: len(before)] == before
     assert [one["kind"] for one in events[len(before) :]] == [
         "ledger-upgraded", "deployment-started", "step", "deployment-finished",
     ]  # fmt: skip
-    assert events[len(before)]["payload"] == {"from": 1, "to": 2}
+    assert events[len(before)]["payload"] == {"from": 1, "to": 3}
     assert old.query("SELECT id, kind, adopted, touched IS NULL FROM hgaurora.step ORDER BY id") == [
         *((seq, "migration", False, True) for seq in (3, 6, 9, 12)), (result.seq, "migration", False, False),
     ]  # fmt: skip

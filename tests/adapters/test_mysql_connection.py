@@ -220,12 +220,12 @@ def test_a_server_is_verified_by_its_ca_and_its_name(certificates: Path, tmp_pat
 
         assert asked("localhost", "verify-full")[1].startswith("TLSv1.")
         # the right CA, another name
-        with pytest.raises(SecurityError, match="certificate verify failed"):
+        with pytest.raises(SecurityError, match="shows a certificate of another name"):
             asked("127.0.0.1", "verify-full")
         assert asked("127.0.0.1", "verify-ca")[1].startswith("TLSv1.")
         # the right name, another CA
         for mode in ("verify-full", "verify-ca"):
-            with pytest.raises(SecurityError, match="certificate verify failed"):
+            with pytest.raises(SecurityError, match=r"certificate that none of .*other\.pem has signed"):
                 asked("localhost", mode, ca="other")
         assert asked("127.0.0.1", "required", ca="other")[1].startswith("TLSv1.")
     finally:

@@ -129,3 +129,14 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     with pytest.raises(RemoteError, match="does not start") as caught:
         broken.start()
     assert str(broken.log) in str(caught.value.hint)
+
+
+def test_temporary_tables_of_other_servers_are_left_alone(server: Mysqld) -> None:
+    """A server that starts removes what is called so in the folder for its temporary tables."""
+    others = Path(f"/tmp/#sql-temptable-{os.getpid()}-1-1.MAI")
+    others.touch()
+    try:
+        server.start()
+        assert others.exists()
+    finally:
+        others.unlink(missing_ok=True)

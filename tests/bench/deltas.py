@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """``python -m tests.bench.deltas``: small migrations onto many tables, with deltas and without.
 
-Two copies of one database, the same deploys on each: a first one that makes the ledger (with deltas it also records the
-whole schema, once), then the one that counts. Three ways, by overrides of the adapters here (the product has no such
-switch): a run that sees no schema at all; one that looks for drift when it begins, and records no delta; the product's.
-The run fails where deltas take more than twice the time of the second.
+Copies of one database, the same deploys on each: a first one that makes the ledger (with deltas it also records the
+whole schema, once), then the one that counts. Two ways, in turns, by an override of the adapters here (the product has
+no such switch): a run that sees no schema at all, and the product's, which looks for drift and records deltas. The run
+fails where the product's best time is more than twice the other's.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from hgaurora.adapters.database.postgresql.database import PostgresDatabase
 from hgaurora.adapters.history.hglib import HglibHistory
 from hgaurora.app.compose import Adapters
 from hgaurora.core.schema.model import Part, Schema
-from hgaurora.core.schema.record import Cause, DeltaRow
+from hgaurora.core.schema.record import DeltaRow
 from hgaurora.ports import Connection
 from tests import engines
 from tests.bench.capture import fill
@@ -37,7 +37,7 @@ GOAL = 2.0
 class _Blind(PostgresDatabase):
     """Sees and records no schema."""
 
-    def capture(self) -> Schema:
+    def capture(self, *, marked: bool = False) -> Schema:
         return Schema("postgresql", "0", {})
 
     def capture_parts(
@@ -47,19 +47,6 @@ class _Blind(PostgresDatabase):
 
     def record_delta(self, delta: DeltaRow, *, deployment: str | None, epoch: str | None) -> None:
         return None
-
-
-class _NoDeltas(PostgresDatabase):
-    """Looks for drift, and not at what a migration touched."""
-
-    def capture_parts(
-        self, touched: Mapping[str, object] | None, known: Collection[str]
-    ) -> tuple[Mapping[str, Part], Collection[str]]:
-        return {}, ()
-
-    def record_delta(self, delta: DeltaRow, *, deployment: str | None, epoch: str | None) -> None:
-        if delta.cause is not Cause.STEP:
-            super().record_delta(delta, deployment=deployment, epoch=epoch)
 
 
 @dataclass(frozen=True)
@@ -104,26 +91,28 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.deltas", description=__doc__)
     parser.add_argument("--tables", type=int, default=10_000)
     parser.add_argument("--migrations", type=int, default=300)
+    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     os.environ.update({"HGRCPATH": "", "HGUSER": "ana"})
-    taken = {}
+    taken: dict[str, list[float]] = {"without": [], "with deltas": []}
     with (
         server_for_command() as (server, _),
         tempfile.TemporaryDirectory(prefix="hgaurora-") as folder,
         engines.fresh_database(server) as filled,
     ):
         fill(filled, given.tables)
-        for name, kind in (("no look", _Blind), ("drift alone", _NoDeltas), ("deltas", PostgresDatabase)):
-            with engines.fresh_database(server, like=filled) as url:
-                repo = _history(Path(folder) / name, url, given.migrations, given.tables)
-                first = _deploy(repo, _With(kind), "0")
-                taken[name] = _deploy(repo, _With(kind), "1")
-                repo.close()
-                print(f"{name}: first {first:.1f} s, then {taken[name]:.1f} s", flush=True)
-    times, all_told = (taken["deltas"] / taken[name] for name in ("drift alone", "no look"))
+        for turn in range(given.rounds):
+            for name, kind in (("without", _Blind), ("with deltas", PostgresDatabase)):
+                with engines.fresh_database(server, like=filled) as url:
+                    repo = _history(Path(folder) / f"{name} {turn}", url, given.migrations, given.tables)
+                    first = _deploy(repo, _With(kind), "0")
+                    taken[name].append(_deploy(repo, _With(kind), "1"))
+                    repo.close()
+                    print(f"{name}: first {first:.1f} s, then {taken[name][-1]:.2f} s", flush=True)
+    times = min(taken["with deltas"]) / min(taken["without"])
     print(
-        f"{given.migrations} migrations onto {given.tables:,} tables: deltas take {times:.2f} times as long (at most"
-        f" {GOAL}), with the look for drift {all_told:.2f} times"
+        f"{given.migrations} migrations onto {given.tables:,} tables: with deltas {times:.2f} times as long (at most"
+        f" {GOAL})"
     )
     return int(times > GOAL)
 

@@ -251,6 +251,6 @@ class RecordedAdapters(Adapters):
         """Each statement of a child waits until it is written down."""
         return RecordedMigrator(self.points, ChildMigrator().start)
 
-    def journal(self, path: Path) -> Any:
+    def journal(self, *where: Any, **more: Any) -> Any:
         """The file."""
-        return Recorded(super().journal(path), "journal", self.points)
+        return Recorded(super().journal(*where, **more), "journal", self.points)

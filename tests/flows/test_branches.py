@@ -22,7 +22,8 @@ from tests import engines
 from tests.unit.strategies import History, Revision, mutated, random_history, script_source
 from tests.world import Repo, bare, call, dump, query, server_for_command, settings, versions
 
-SAMPLE = 25
+SAMPLE = 8
+MORE = 25
 
 
 def _files(history: History) -> dict[str, str | bytes | None]:
@@ -110,7 +111,9 @@ def _sorted(text: str) -> list[str]:
     return sorted(text.splitlines())
 
 
-@pytest.mark.parametrize("seed", range(SAMPLE))
+@pytest.mark.parametrize(
+    "seed", [*range(SAMPLE), *(pytest.param(seed, marks=pytest.mark.whole) for seed in range(SAMPLE, MORE))]
+)
 def test_any_two_changesets(seed: int, pg_server: str, tmp_path: Path) -> None:
     with engines.fresh_database(pg_server) as url:
         assert check(seed, pg_server, url, tmp_path) == 4

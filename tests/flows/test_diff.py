@@ -131,7 +131,7 @@ def test_a_ledger_of_the_first_version_goes_on(shop: Repo, pg_database: str) -> 
     assert call(shop, "drift", env="dev").out == ["dev has no recorded schema yet: the next deploy records it"]
     call(shop, "deploy", env="dev", rev=tip, reapply=True)
     assert versions(pg_database) == {"0003"}
-    assert query(pg_database, "SELECT ledger_version FROM hgaurora.environment") == [(2,)]
+    assert query(pg_database, "SELECT ledger_version FROM hgaurora.environment") == [(3,)]
     assert call(shop, "drift", env="dev", json=True).json()[0]["drift"] is False
     call(shop, "revert", env="dev")
     assert versions(pg_database) == {"0002"}

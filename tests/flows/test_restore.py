@@ -39,7 +39,7 @@ class Place:
         return {name for (name,) in rows} - {"alembic_version"}
 
 
-@pytest.fixture(params=["local", "url", "mysql"])
+@pytest.fixture(params=[pytest.param("local", marks=pytest.mark.whole), "url", "mysql"])
 def place(request: pytest.FixtureRequest, repo: Repo) -> Iterator[Place]:
     """Each kind of environment."""
     if request.param != "local":

@@ -114,6 +114,7 @@ def test_without_a_server_to_build_on() -> None:
     assert "apt-get install mariadb-server-core" in str(caught.value.hint)
 
 
+@pytest.mark.whole
 def test_a_copy_is_named(shop: Repo, nodes: list[str], my_server: str, my_database: str, tmp_path: Path) -> None:
     """With its ledger (a drop and a new name of the database), by the schema alone, and what is nearest."""
     for node in nodes:

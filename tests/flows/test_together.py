@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Many deploys of one changeset at once: one applies, all end well and say rightly what they found.
 
-The suite takes 12 at once for one round; ``python -m tests.flows.test_together 50 5`` takes fifty for five.
+The suite takes 12 at once for one round on each engine; ``python -m tests.flows.test_together 50 5`` takes fifty for
+five, on PostgreSQL, and with ``--engine mysql`` on MariaDB or MySQL.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from tests import engines
 from tests.world import Repo, environ, migration, query, server_for_command, settings, sql
@@ -18,7 +23,7 @@ from tests.world import Repo, environ, migration, query, server_for_command, set
 #: what each process runs: everything is imported, then all wait for the one line that opens the barrier
 _RUNNER = """
 import sys
-import hgaurora.cli, hgaurora.app.deploy, psycopg
+import hgaurora.cli, hgaurora.app.deploy, psycopg, pymysql
 print("ready", flush=True)
 sys.stdin.readline()
 sys.exit(hgaurora.cli.main(sys.argv[1:]))
@@ -70,24 +75,34 @@ def round_of(folder: Path, url: str, count: int) -> None:
     assert [found["changed"] for _, found, _ in ended].count(True) == 1
     assert {found["deploy"] for _, found, _ in ended} == {"dev-1"}
     assert not any("Traceback" in err for _, _, err in ended)
-    assert query(url, "SELECT count(*) FROM hgaurora.deployment") == [(1,)]
-    assert query(url, "SELECT count(*) FROM hgaurora.step") == [(3,)]
+    ledger = "hgaurora_" if url.startswith("mysql") else "hgaurora."
+    assert query(url, f"SELECT count(*) FROM {ledger}deployment") == [(1,)]
+    assert query(url, f"SELECT count(*) FROM {ledger}step") == [(3,)]
     assert query(url, "SELECT (SELECT count(*) FROM t1), (SELECT count(*) FROM t3)") == [(1, 1)]
 
 
-def test_one_applies_and_all_end_well(tmp_path: Path, pg_database: str) -> None:
-    round_of(tmp_path / "shop", pg_database, 12)
+@pytest.mark.parametrize("engine", ["postgresql", "mysql"])
+def test_one_applies_and_all_end_well(tmp_path: Path, engine: str, request: pytest.FixtureRequest) -> None:
+    url = request.getfixturevalue("pg_database" if engine == "postgresql" else "my_database")
+    round_of(tmp_path / "shop", url, 12)
 
 
 def main() -> int:
     """Rounds of many processes, on the same engine as the suite."""
-    count, rounds = int(sys.argv[1]), int(sys.argv[2])
-    with server_for_command() as (server, folder):
-        for number in range(rounds):
-            with engines.fresh_database(server) as url:
-                round_of(folder / f"shop-{number}", url, count)
-            print(f"round {number + 1}: 1 applied, {count} ended with 0", flush=True)
-    print(f"{rounds} passed, 0 failed")
+    parser = argparse.ArgumentParser(prog="python -m tests.flows.test_together", description=__doc__)
+    parser.add_argument("count", type=int, help="deploys at once")
+    parser.add_argument("rounds", type=int, help="each on an empty database")
+    parser.add_argument("--engine", choices=("postgresql", "mysql"), default="postgresql", help="(%(default)s)")
+    given = parser.parse_args()
+    fresh = engines.fresh_my_database if given.engine == "mysql" else engines.fresh_database
+    with server_for_command(given.engine) as (server, folder):
+        for number in range(given.rounds):
+            begun = time.monotonic()
+            with fresh(server) as url:
+                round_of(folder / f"shop-{number}", url, given.count)
+            took = time.monotonic() - begun
+            print(f"round {number + 1}: 1 applied, {given.count} ended with 0, {took:.1f} s", flush=True)
+    print(f"{given.rounds} passed, 0 failed")
     return 0
 
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql as names
 
-from hgaurora.core.errors import InputError
+from hgaurora.core.errors import InputError, SecurityError
 from tests.engines import fresh_database, with_database
 from tests.world import Repo, call, dump, migration, query, settings, sql
 
@@ -231,3 +231,20 @@ def test_a_reader_who_may_not_read_the_ledger(repo: Repo, nodes: list[str], pg_d
         assert (found["by"], found["node"]) == ("schema", nodes[2])
     finally:
         query(pg_database, f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_ledger_of_another_user_names_that_one(repo: Repo, nodes: list[str], pg_database: str) -> None:
+    """As the master user of a copy meets it, who is no superuser on Aurora."""
+    parts = psycopg.conninfo.conninfo_to_dict(pg_database)
+    owner, reader = f"o_{parts['dbname']}", f"r_{parts['dbname']}"
+    query(pg_database, f"CREATE ROLE {owner}; CREATE ROLE {reader} LOGIN PASSWORD 'reads'")
+    query(pg_database, f"ALTER SCHEMA hgaurora OWNER TO {owner}; GRANT USAGE ON SCHEMA hgaurora TO {reader}")
+    try:
+        with pytest.raises(SecurityError, match=f"belongs to {owner}") as caught:
+            _trace(repo, psycopg.conninfo.make_conninfo(**parts | {"user": reader, "password": "reads"}))
+        assert caught.value.hint == f"name {owner}, the user of deploys, as the user in the url"
+    finally:
+        query(
+            pg_database,
+            f"REASSIGN OWNED BY {owner} TO CURRENT_USER; DROP OWNED BY {reader}; DROP ROLE {owner}; DROP ROLE {reader}",
+        )

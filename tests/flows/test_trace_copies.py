@@ -22,7 +22,7 @@ from hgaurora.adapters.database.mysql.connection import from_url
 from hgaurora.adapters.local import binaries, mysql_clients
 from hgaurora.adapters.local.engine import Engine
 from hgaurora.core.errors import InputError
-from tests.engines import fresh_database, fresh_my_database, own_url
+from tests.engines import fresh_database, fresh_my_database, own_url, told_apart
 from tests.world import Repo, call, dump, migration, query, settings, sql
 
 #: what both understand
@@ -87,7 +87,7 @@ def _left(repo: Repo, snapshot: str, content: str) -> Path:
     return found
 
 
-@pytest.fixture(params=["local", "url", "mysql"])
+@pytest.fixture(params=[*(pytest.param(one, marks=pytest.mark.whole) for one in ("local", "url")), "mysql"])
 def shop(request: pytest.FixtureRequest, repo: Repo, tmp_path: Path) -> Iterator[Shop]:
     """Each kind of environment."""
     each = 'snapshot = "each"'
@@ -137,8 +137,9 @@ def _loaded(repo: Repo, server: str, folder: Path) -> Callable[[str], AbstractCo
         with psycopg.connect(server) as connection:
             programs = binaries.for_dump(connection.info.server_version // 10000, tls=False)
         with fresh_database(server) as copy:
-            argv = [programs.program("pg_restore"), "--exit-on-error", "-d", copy]
-            subprocess.run([*argv, str(_left(repo, snapshot, "database.dump"))], check=True)
+            place, env = told_apart(copy)
+            argv = [programs.program("pg_restore"), "--exit-on-error", "-d", place]
+            subprocess.run([*argv, str(_left(repo, snapshot, "database.dump"))], env=env, check=True)
             yield copy
 
     return restored

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bare Alembic, as the oracle: a process that is told one command a line, and answers with one line.
 
-Run by path with the interpreter that has the migrations' imports: ``python bare.py URL VERSIONS SYSPATH``. A command
-is ``up REVISION``, ``down REVISION`` or ``tip``; the answer is ``ok`` or ``failed: ...``.
+Run by path with the interpreter that has the migrations' imports: ``python bare.py VERSIONS SYSPATH``. The first line
+is the URL, for it may have a password, and arguments are read by everybody. A command is ``up REVISION``,
+``down REVISION`` or ``tip``; the answer is ``ok`` or ``failed: ...``.
 """
 
 import json
@@ -19,7 +20,8 @@ from sqlalchemy.pool import NullPool
 
 def main() -> None:
     """Read commands until the end of input."""
-    url, versions, path = sys.argv[1:]
+    versions, path = sys.argv[1:]
+    url = sys.stdin.readline().strip()
     if path:
         sys.path.insert(0, path)
     config = Config()

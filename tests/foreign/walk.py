@@ -45,8 +45,11 @@ class Found:
 class Bare:
     """Bare Alembic on its own database."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str], url: str) -> None:
         self._process = process
+        assert process.stdin is not None
+        process.stdin.write(f"{url}\n")
+        process.stdin.flush()
         #: revision and file name, as Alembic reads the graph
         self.files: dict[str, str] = dict(json.loads(self._line()))
         self.order = list(self.files)
@@ -75,7 +78,6 @@ def _bare(foreign: Foreign, source: Path, url: str) -> Iterator[Bare]:
         [
             python,
             str(Path(__file__).with_name("bare.py")),
-            address,
             place,
             path,
         ],
@@ -85,7 +87,7 @@ def _bare(foreign: Foreign, source: Path, url: str) -> Iterator[Bare]:
         text=True,
     ) as process:
         try:
-            yield Bare(process)
+            yield Bare(process, address)
         finally:
             process.kill()
 
@@ -208,10 +210,12 @@ def adopted(foreign: Foreign, url: str, twin: str, folder: Path, *, stride: int 
     """A database that something else made, brought half-way by bare Alembic, is adopted, deployed to tip, reverted."""
     python = histories.interpreter(foreign)
     assert python is not None
-    make = f"import sys\nfrom sqlalchemy import create_engine\nengine = create_engine(sys.argv[1])\n{foreign.made_by}"
+    make = (
+        f"import sys\nfrom sqlalchemy import create_engine\nengine = create_engine(sys.stdin.read())\n{foreign.made_by}"
+    )
     for one in (url, twin):
         address = one.replace("mysql:", "mysql+pymysql:")
-        subprocess.run([python, "-c", make, address], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([python, "-c", make], input=address, text=True, check=True, stderr=subprocess.DEVNULL)
     with _beside(foreign, url, twin, folder) as both:
         half, last = len(both.nodes) // 2, len(both.nodes) - 1
         revision = both.bare.order[half]

@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import canaries
+
 _SALT = b"--end-of-command-7f3a9d--"
 _HGRC = "[extensions]\nhgaurora =\n[ui]\nusername = ana\nmerge = :merge\n[devel]\ndefault-date = 0 0\n"
 
@@ -102,6 +104,7 @@ def play(lines: list[str], folder: Path, beside: Path) -> list[str]:
         check=False,
         timeout=600,
     )
+    canaries.clean("the transcript", done.stdout, done.stderr)
     outputs: dict[int, list[str]] = {}
     current: int | None = None
     for raw in done.stdout.decode("utf-8", "backslashreplace").replace(str(folder), "$TESTTMP").split("\n"):

@@ -22,17 +22,25 @@ The extension is switched on by one line of hgrc. Its commands are listed:
    aurora-deploy
                  bring an environment to the migrations of a changeset
    aurora-diff   compare the schemas of any two states
+   aurora-doctor
+                 say what production wants of an environment
    aurora-drift  say whether a schema is the one that was recorded
    aurora-engine
                  start or stop the local database servers
    aurora-hg-config
                  print the hgrc lines for a Mercurial on another Python
+   aurora-iam-policy
+                 print what a command may do in AWS
    aurora-init   lay down hgaurora.toml and the migrations folder
+   aurora-journal
+                 deliver waiting events, or compare ledger and journal
    aurora-log    show the deploys and reverts of an environment
    aurora-revert
                  take a deploy back
+   aurora-secret
+                 give the database user of a cluster a new password
    aurora-snapshots
-                 list the snapshots of an environment
+                 list, prune or copy the snapshots of an environment
    aurora-status
                  show where each environment is
    aurora-trace  say which changeset made a database
@@ -120,21 +128,25 @@ The extension is switched on by one line of hgrc. Its commands are listed:
     -h, --help             Show this message and exit.
   
   Commands:
-    init       lay down hgaurora.toml and the migrations folder
-    deploy     bring an environment to the migrations of a changeset
-    revert     take a deploy back
-    status     show where each environment is
-    log        show the deploys and reverts of an environment
-    diff       compare the schemas of any two states
-    drift      say whether a schema is the one that was recorded
-    trace      say which changeset made a database
-    annotate   say who made each table and column, and when it reached each
-               environment
-    adopt      take over a database that Alembic has migrated
-    snapshots  list the snapshots of an environment
-    engine     start or stop the local database servers
-    demo       build a playground, break its production, revert it
-    hg-config  print the hgrc lines for a Mercurial on another Python
+    init        lay down hgaurora.toml and the migrations folder
+    deploy      bring an environment to the migrations of a changeset
+    revert      take a deploy back
+    status      show where each environment is
+    log         show the deploys and reverts of an environment
+    diff        compare the schemas of any two states
+    drift       say whether a schema is the one that was recorded
+    trace       say which changeset made a database
+    annotate    say who made each table and column, and when it reached each
+                environment
+    adopt       take over a database that Alembic has migrated
+    snapshots   list, prune or copy the snapshots of an environment
+    doctor      say what production wants of an environment
+    iam-policy  print what a command may do in AWS
+    secret      give the database user of a cluster a new password
+    journal     deliver waiting events, or compare ledger and journal
+    engine      start or stop the local database servers
+    demo        build a playground, break its production, revert it
+    hg-config   print the hgrc lines for a Mercurial on another Python
   
     Each of these is also a command of hg, such as: hg aurora-status. Exit
     codes: hg help aurora

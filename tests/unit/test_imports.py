@@ -36,6 +36,7 @@ INSIDE: dict[str, tuple[str, ...]] = {
     "hgaurora.adapters.migrations": ("core", "ports", "adapters.migrations", "adapters.database"),
     "hgaurora.adapters.local": ("core", "ports", "adapters.local", "adapters.database"),
     "hgaurora.adapters.aws": ("core", "ports", "adapters.aws"),
+    "hgaurora.adapters.manifests": ("core",),
     "hgaurora.adapters.migrations.child": ("adapters.migrations.child",),  # run by path
     "hgaurora.adapters.history.inprocess": (),  # runs in hg's own Python
     "hgaurora.adapters": (),
@@ -49,6 +50,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "rich": ("hgaurora.ui", "hgaurora.cli"),
     "boto3": ("hgaurora.adapters.aws",),
     "botocore": ("hgaurora.adapters.aws",),
+    "yaml": ("hgaurora.adapters.manifests",),
     "sqlalchemy": ("hgaurora.adapters.migrations.child", "hgaurora.op"),
     "alembic": ("hgaurora.adapters.migrations.child", "hgaurora.op"),
     "psycopg": ("hgaurora.adapters.database.postgresql", "hgaurora.adapters.migrations.child"),

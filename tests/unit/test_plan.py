@@ -206,7 +206,8 @@ def test_hand_edited(versions: tuple[str, ...], recorded: tuple[str, ...], state
     state = replace(state_of(ran()), versions=versions, recorded=recorded)
     with pytest.raises(StateError) as caught:
         check_state(state, TABLE)
-    assert caught.value.hint == f"set it back: {statement}"
+    assert caught.value.hint is not None
+    assert caught.value.hint.endswith(f", set it back: {statement}")
 
 
 def test_other_disagreements() -> None:
@@ -218,6 +219,8 @@ def test_other_disagreements() -> None:
         check_state(State(read=NOW, versions=("a",)), TABLE)
     with pytest.raises(StateError, match="holds the ledger of dev"):
         check_state(state_of(ran()), TABLE, "prod")
+    with pytest.raises(StateError, match="of dev takes no writes: it is a reader"):
+        check_state(replace(state_of(ran()), reader=True), TABLE)
 
 
 def test_the_hint_speaks_the_engines_sql() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hgaurora.core.gates import Alarm, BlueGreen, ClusterFacts, Member, Quota
 from hgaurora.core.graph import Graph
 from hgaurora.core.model import Changeset, Finding
 from hgaurora.core.plan import plan_deploy
@@ -130,3 +131,82 @@ def test_refusal_lists_everything() -> None:
     error = refusal("prod", findings)
     assert error.message == "prod: 3 rules refuse: edited-script, obsolete, change-request"
     assert [one["rule"] for one in error.data["findings"]] == [one.rule for one in findings]  # type: ignore[attr-defined]
+
+
+# before a deploy to a cluster
+
+CLUSTER = Environment(name="prod", cluster="shop-prod", region="eu-west-1", alarms=("errors", "all"), replica_lag=1.0)
+WELL = ClusterFacts(
+    cluster="shop-prod",
+    status="available",
+    members=(Member(id="w", writer=True, status="available"), Member(id="r", writer=False, status="available")),
+    alarms=(Alarm(name="errors", state="OK"), Alarm(name="all", state="OK")),
+    lag={"r": 0.02, "shop-prod": 0.02},
+    quota=Quota(used=1, most=100),
+    blue_green=(BlueGreen(id="bgd-0", name="old", status="SWITCHOVER_COMPLETED"),),
+    pending=("BackupRetentionPeriod",),
+)
+EACH = plan_deploy(
+    "prod", state_of({}), Graph.parse(FILES), changeset(2), snapshot="each"
+)  # as many snapshots as migrations
+N = len(FILES)
+
+
+def gates(facts: ClusterFacts, plan: Plan = EACH, environment: Environment = CLUSTER, **more: object) -> list[Finding]:
+    return judge(context(plan, environment, cluster=facts, **more))
+
+
+def test_a_cluster_that_is_well_is_deployed_to() -> None:
+    assert gates(WELL) == []
+    assert gates(replace(WELL, status="backing-up")) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "said"),
+    [
+        ({"status": "failing-over"}, "cluster", "a failover is in progress"),
+        ({"status": "stopped"}, "cluster", "shop-prod is stopped"),
+        ({"status": "upgrading"}, "cluster", "shop-prod is upgrading"),
+        ({"members": (Member(id="r", writer=False, status="available"),)}, "cluster", "has no writer now"),
+        ({"members": (Member(id="w", writer=True, status="rebooting"),)}, "cluster", "w, is rebooting"),
+        ({"members": (Member(id="w", writer=True, status=None),)}, "cluster", "w, is not there"),
+        ({"pending": ("EngineVersion",)}, "pending", "changes that wait, and may restart it: EngineVersion"),
+        ({"pending": ("SomethingNew",)}, "pending", "SomethingNew"),
+        ({"members": (Member(id="w", writer=True, status="available", pending=("DBInstanceClass",)),)}, "pending",
+         "w has changes that wait"),
+        ({"blue_green": (BlueGreen(id="bgd-1", name="next", status="AVAILABLE"),)}, "blue-green",
+         "next, which is AVAILABLE"),
+        ({"alarms": (Alarm(name="errors", state="OK"),)}, "alarms", "there is no alarm all in eu-west-1"),
+        ({"alarms": (Alarm(name="errors", state="OK"), Alarm(name="all", state="ALARM", reason="5 > 1"))}, "alarms",
+         "alarm all is ALARM: 5 > 1"),
+        ({"alarms": (Alarm(name="all", state="OK"), Alarm(name="errors", state="INSUFFICIENT_DATA"))}, "alarms",
+         "has not enough data"),
+        ({"lag": {"r": 1.5}}, "replica-lag", "r is 1.5s behind the writer, prod wants 1s at most"),
+        ({"lag": {"shop-prod": 0.1}}, "replica-lag", "how far r is behind is not known"),
+        ({"lag": None}, "replica-lag", "how far r is behind is not known"),
+        ({"quota": Quota(used=100, most=100)}, "snapshot-quota", f"takes {N} snapshots, and there is room for 0"),
+        ({"quota": Quota(used=101 - N, most=100)}, "snapshot-quota", f"there is room for {N - 1}"),
+        ({"quota": None}, "snapshot-quota", f"takes {N} snapshots, and whether there is room is not known"),
+    ],
+)  # fmt: skip
+def test_what_a_cluster_refuses(change: dict[str, object], rule: str, said: str) -> None:
+    (finding,) = gates(replace(WELL, **change))  # type: ignore[arg-type]
+    assert (finding.rule, finding.severity) == (rule, "error")
+    assert said in finding.message
+    assert finding.mend
+
+
+def test_a_reader_that_is_not_there_does_not_lag() -> None:
+    assert gates(replace(WELL, members=WELL.members[:1], lag=None)) == []
+
+
+def test_a_snapshot_that_an_interrupted_run_made_needs_no_room() -> None:
+    full = replace(WELL, quota=Quota(used=101 - N, most=100))
+    assert [one.rule for one in gates(full)] == ["snapshot-quota"]
+    assert gates(full, snapshots_there=1) == []
+    assert gates(replace(WELL, quota=None), snapshots_there=N) == []
+
+
+def test_what_runs_nothing_asks_nothing_of_a_cluster() -> None:
+    assert gates(replace(WELL, status="stopped", alarms=()), SAME) == []
+    assert said(context(EACH, replace(CLUSTER, deploys=None))) == []

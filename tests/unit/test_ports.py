@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hgaurora import ports
+from hgaurora.adapters.aws.cluster import AuroraCluster
 from hgaurora.adapters.database.mysql.database import MysqlDatabase
 from hgaurora.adapters.database.postgresql.database import PostgresDatabase
 from hgaurora.adapters.history.hglib import HglibHistory
@@ -17,6 +18,7 @@ from hgaurora.adapters.history.pipe import PipeHistory
 from hgaurora.adapters.local.cluster import LocalCluster
 from hgaurora.adapters.local.dump import DumpSnapshots
 from hgaurora.adapters.local.journal import FileJournal
+from hgaurora.adapters.local.mysql_dump import MysqlSnapshots
 from hgaurora.adapters.migrations.process import ChildMigrator, ChildSession
 from tests.world import Recorder
 
@@ -27,6 +29,8 @@ IMPLEMENTATIONS = [
     (ports.History, PipeHistory),
     (ports.ControlPlane, LocalCluster),
     (ports.ControlPlane, DumpSnapshots),
+    (ports.ControlPlane, MysqlSnapshots),
+    (ports.ControlPlane, AuroraCluster),
     (ports.Journal, FileJournal),
     (ports.Migrator, ChildMigrator),
     (ports.MigrationSession, ChildSession),

@@ -60,6 +60,24 @@ def test_base64_of_more(before: bytes, secret: str, after: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "manage_master_user_password = true (Terraform aws_rds_cluster)",
+        '{"terraform": "manage_master_user_password = true (Terraform aws_rds_cluster)"}',
+        "manage_master_user_password=false",
+        '{"terraform": "manage_master_user_password = true"}',
+    ],
+)
+def test_a_flag_is_no_password(text: str) -> None:
+    assert Redactor()(text) == text
+
+
+@pytest.mark.parametrize("secret", ["trueblood", "true-blood", "falsehood!", "true\\x"])
+def test_a_password_that_begins_like_a_flag(secret: str) -> None:
+    assert secret not in Redactor()(f"password={secret}")
+
+
+@pytest.mark.parametrize(
     ("text", "secret", "kept"),
     [
         ("key AKIAIOSFODNN7EXAMPLE used", "AKIAIOSFODNN7EXAMPLE", "used"),

@@ -23,7 +23,10 @@ LEAST = {
 NEEDS = {
     "on-push": ['deploys = "all()"'],
     "soak": ['after = ["staging"]'],
+    "log-retention": ['log-group = "/x"'],
+    "log-key": ['log-group = "/x"'],
     "require-journal": ['log-group = "/x"'],
+    "external-id": ['role-arn = "arn:aws:iam::123456789012:role/x"'],
 }
 STAGING = ["[environments.staging]", 'target = "local"']
 
@@ -123,17 +126,37 @@ BAD: dict[str, list[str]] = {
         '"mysql://host/shop?password=secret"', '"maria://host/shop"',
     ],
     "cluster": ['"a b"', '"-a"', '""', f'"{"a" * 64}"'],
+    "cluster-from": [
+        "{}", '{ output = "x" }', '{ terraform = "a.json", pulumi = "b.json" }', '{ terraform = "../a.json" }',
+        '{ terraform = "/a.json" }', '{ terraform = 1 }', '{ terraform = "a.json", outptu = "x" }',
+        '{ pulumi = "a.json" }', '{ cdk = "a.json" }', '{ cloudformation = "stack" }', '{ terraform = "" }',
+        '{ terraform = "a.json", stack = "x" }', '{ cloudformation = "a b", output = "x" }',
+        '{ terraform = "a.json", output = "x", resource = "y" }', '{ cloudformation-export = "x", output = "y" }',
+    ],
     "region": ['"Frankfurt"', '"eu-west"', '""'],
     "account": ['"12345678901"', '"1234567890123"', '"12345678901a"'],
     "database": ['""', r'"\u001b[2J"'],
     "schema": ['""', '"a b"', '"1a"', f'"{"a" * 64}"'],
     "user": ['""', '" "'],
+    "role-arn": ['"hgaurora"', '"arn:aws:iam::1:role/x"', '"arn:aws:iam::123456789012:user/x"', '""'],
+    "external-id": ['"a"', '"a b"', '""'],
+    "secret": ['"a b"', '""', '"s?"'],
+    "ca-bundle": ['""', '"  "', '"bundle.pem"'],
     "deploys": ['""', '"  "'],
     "on-push": [],
     "protected": [],
     "after": ['["nowhere"]', '["prod"]', '["staging", "staging"]', "[1]", '["stagin"]'],
     "soak": ['"91d"', '"2 h"', '"h"', '""', '"-1h"', '"1.5h"', '"2"', '"30m1h"', '"2H"'],
     "snapshot": ['"all"', '"eachh"'],
+    "snapshot-wait": ['"9s"', '"3d"'],
+    "snapshot-copy": [
+        "{ }", '{ regon = "eu-west-1" }', '{ region = "Frankfurt" }', '{ account = "1", role = "r" }',
+        '{ account = "210987654321" }', '{ key = "alias/x" }',
+        '{ region = "eu-central-1", account = "210987654321", role = "r" }',
+    ],
+    "keep": ["0", "1001"],
+    "alarms": ["[]", '[""]', '["a", "a"]'],
+    "replica-lag": ['"9ms"', '"2h"'],
     "lock-wait": ['"2d"', '"soon"'],
     "lock-timeout": ['"0s"', '"9ms"', '"11m"'],
     "lock-tries": ["0", "101", "-1"],
@@ -148,6 +171,8 @@ BAD: dict[str, list[str]] = {
         '"Mon 08:00-24:01 UTC"', '"Mon 08:00-09:00 Europe"', '"mon 08:00-09:00 UTC"',
     ],
     "log-group": ['"a b"', '""'],
+    "log-retention": ["0", "2", "31", "3654", "-1"],
+    "log-key": ['""', '"alias/x"', '"arn:aws:kms:eu-west-1:1:key/x"', '"arn:aws:kms:eu-west-1:123456789012:alias/x"'],
     "require-journal": [],
     "ignore": ['[""]', '["table"]', '["a b"]', "[1]"],
     "port": ["0", "80", "65536"],
@@ -166,7 +191,9 @@ def test_bad_values_cover_every_key() -> None:
 )
 def test_out_of_range(key: Key, value: str) -> None:
     text, line, name = document(key, value)
-    error = check(text, line, f"{name}.a" if key.name == "alembic-options" else name)
+    place = str(refused(text).data["key"])
+    assert place == name or (key.toml is dict and place.startswith(f"{name}."))
+    error = check(text, line, place)
     assert not {"secret", "pw"} & set(error.message.replace(":", " ").split())
     assert "secret@" not in str(error.as_json())
     assert "=secret" not in str(error.as_json())
@@ -237,9 +264,11 @@ CLUSTER = tuple(LEAST["cluster"])
         (environment("a", LOCAL, 'soak = "1h"'), 3, "a.soak", "after"),
         (environment("a", LOCAL, 'soak = "1h"', "after = []"), 3, "a.soak", "after"),
         (environment("a", "on-push = true", LOCAL), 2, "a.on-push", "deploys"),
+        (environment("a", *CLUSTER, 'external-id = "xyz"'), 5, "a.external-id", "role-arn"),
         (environment("a", LOCAL, "change-request-required = true"), 3, "a.change-request-required",
          "project.change-request"),
         (environment("a", *CLUSTER, "require-journal = true"), 5, "a.require-journal", "log-group"),
+        (environment("a", *CLUSTER, "log-retention = 30"), 5, "a.log-retention", "log-group"),
         (environment("a", 'url = "postgresql://u@h/d"', 'user = "u"'), 3, "a.user", "url (line 2)"),
         (environment("a", LOCAL, 'statement-timeout = "2h"', 'migration-timeout = "1h"'), 3, "a.statement-timeout",
          "migration-timeout (line 4)"),
@@ -259,6 +288,15 @@ CLUSTER = tuple(LEAST["cluster"])
         (environment("b", 'url = "mysql://localhost/d"') + environment("a", 'url = "mariadb://127.0.0.1:3306/d"'),
          4, "a.url", "environments.b.url (line 2)"),
         (environment("a", 'url = "mysql://localhost/d"', 'schema = "public"'), 3, "a.schema", "url (line 2)"),
+        (environment("a", 'url = "postgresql://s.cluster-ro-c0ffee123456.eu-west-1.rds.amazonaws.com/d"'), 2, "a.url",
+         "reader endpoint"),
+        (environment("a", 'url = "mysql://s.cluster-custom-c0ffee123456.eu-west-1.rds.amazonaws.com/d"'), 2, "a.url",
+         "custom endpoint"),
+        (environment("a", *CLUSTER, 'snapshot-copy = { region = "eu-west-1" }'), 5, "a.snapshot-copy",
+         "region (line 3)"),
+        (environment("a", *CLUSTER, 'account = "123456789012"',
+                     'snapshot-copy = { account = "123456789012", role = "arn:aws:iam::123456789012:role/x" }'), 6,
+         "a.snapshot-copy", "account (line 5)"),
         (environment("b", LOCAL, "port = 5433") + environment("a", LOCAL, "port = 5433"), 6, "a.port",
          "environments.b.port (line 3)"),
         (environment("a", LOCAL, 'after = ["b"]') + environment("b", LOCAL, 'after = ["c"]')

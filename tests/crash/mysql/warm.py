@@ -9,13 +9,14 @@ id when it has begun, and the exit code when it has ended.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import select
 import subprocess
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,13 +40,17 @@ class Ended:
 
 
 class Warm:
-    """The parent's side."""
+    """The parent's side.
 
-    def __init__(self, folder: Path, **more: str) -> None:
+    :param preloads: modules that the commands need, beside the usual.
+    :param more: environment variables.
+    """
+
+    def __init__(self, folder: Path, *preloads: str, **more: str) -> None:
         self._out = folder / "said"
         self.pid: int | None = None
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.mysql.warm"],
+            [sys.executable, "-m", "tests.crash.mysql.warm", *preloads],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environ(**more),
@@ -53,7 +58,10 @@ class Warm:
         )
 
     def begin(self, program: str, arguments: Sequence[str], folder: Path, **options: Any) -> None:
-        """Start a command; :meth:`end` waits for it."""
+        """Start a command; :meth:`end` waits for it.
+
+        :param program: one of the two here, or ``module:function``, which is told all of it and returns the exit code.
+        """
         self._tell(
             {"program": program, "arguments": list(arguments), "folder": str(folder), "out": str(self._out)} | options
         )
@@ -116,7 +124,7 @@ def _alone(told: Mapping[str, Any]) -> None:
             os.dup2(source, fd)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115  they are the process's
         os.chdir(told["folder"])
-        code = _alembic(told) if told["program"] == ALEMBIC else _hgaurora(told)
+        code = _programs().get(told["program"], _elsewhere)(told)
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 1
     except BaseException:
@@ -127,6 +135,16 @@ def _alone(told: Mapping[str, Any]) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _programs() -> dict[str, Callable[[Mapping[str, Any]], int]]:
+    return {ALEMBIC: _alembic, HGAURORA: _hgaurora}
+
+
+def _elsewhere(told: Mapping[str, Any]) -> int:
+    module, _, function = told["program"].partition(":")
+    code: int = getattr(importlib.import_module(module), function)(told)
+    return code
 
 
 def _alembic(told: Mapping[str, Any]) -> int:
@@ -157,6 +175,8 @@ def serve() -> None:
     import hgaurora.cli
 
     del alembic, click, sqlalchemy, hgaurora
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         told = json.loads(line)
