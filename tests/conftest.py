@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import engines
 
-from tests import canaries
+from tests import canaries, nursery
 
 if TYPE_CHECKING:
     from tests.cloud import Cloud
@@ -92,6 +92,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``python -m tests --whole``: also what is too long for every run."""
     parser.addoption("--whole", action="store_true", help="run those marked whole, too")
+    parser.addoption("--cold", action="store_true", help="start a new interpreter for each process of the product")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -143,6 +144,16 @@ def pg_server() -> str:
 def my_server() -> str:
     """A ``mysql://`` URL of an administrator on a MariaDB or MySQL server for tests."""
     return _server(_choose_mysql)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nurseries(pytestconfig: pytest.Config) -> Iterator[None]:
+    """Processes of the product come from where their libraries are imported."""
+    if pytestconfig.getoption("--cold") or not nursery.possible():
+        yield
+        return
+    with nursery.instead():
+        yield
 
 
 @pytest.fixture

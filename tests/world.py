@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,13 +40,22 @@ def environ(**more: str) -> dict[str, str]:
     return {**kept, "HGRCPATH": "", "HGUSER": "ana", "PYTHONPATH": str(ROOT), "PATH": path, **more}
 
 
+@functools.cache
+def _empty() -> Path:
+    """The .hg folder of a repository without changesets, made by hg."""
+    place = tempfile.TemporaryDirectory(prefix="hgaurora-test-repo-")
+    atexit.register(place.cleanup)
+    subprocess.run([find_hg(), "init", place.name], check=True, env=environ())
+    return Path(place.name) / ".hg"
+
+
 class Repo:
     """A repository that is committed to through one command server, about 10 ms a commit."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
-        subprocess.run([find_hg(), "init", str(root)], check=True, env=environ())
+        shutil.copytree(_empty(), root / ".hg")
         hglib.HGPATH = find_hg()
         self._client: Any = None
 

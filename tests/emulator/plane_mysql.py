@@ -218,6 +218,7 @@ class MysqlPlane(Plane):
             database=database,
             charset="utf8mb4",
             autocommit=True,
+            ssl_disabled=True,  # see engines.my_connection
             **near,
         )
         with connection:

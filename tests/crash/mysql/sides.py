@@ -209,5 +209,6 @@ def reached(url: str, **more: Any) -> dict[str, Any]:
         "password": unquote(parts.password or ""),
         "charset": "utf8mb4",
         "autocommit": True,
+        "ssl_disabled": parts.hostname in {"127.0.0.1", "localhost"},  # see engines.my_connection
         **more,
     }
