@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import pytest
 
+from hgaurora.adapters.database.mysql.connection import from_url
+from hgaurora.adapters.database.mysql.database import MysqlDatabase
+from hgaurora.app.compose import Adapters
 from hgaurora.core.errors import MigrationFailed
+from hgaurora.core.model import State
+from hgaurora.ports import Connection, Database
 from tests.world import Repo, call, migration, query, settings, sql
 
 BODY = """import uuid
@@ -34,3 +39,45 @@ def test_the_way_back_is_named_where_there_is_one(repo: Repo, my_database: str, 
     assert hint.endswith("revert dev --way restore --to dev-1-1 goes back to before it")
     call(repo, "revert", env="dev", way="restore", to="dev-1-1", yes=True)
     assert query(my_database, "SHOW TABLES LIKE 'w'") == []
+
+
+class _LateAdapters(Adapters):
+    """The first look is that of a moment ago, between two looks of another deploy that has ended by now."""
+
+    def __init__(self) -> None:
+        self.before: State | None = None
+
+    def database(self, connection: Connection, environment: str) -> Database:
+        made = super().database(connection, environment)
+        assert isinstance(made, MysqlDatabase)
+        return _Late(made.connection, environment=environment, before=self.before)
+
+
+class _Late(MysqlDatabase):
+    def __init__(self, connection: Connection, *, environment: str, before: State | None) -> None:
+        super().__init__(connection, environment=environment)
+        self._before = before
+
+    def state(self) -> State:
+        before, self._before = self._before, None
+        return before or super().state()
+
+
+def test_what_was_half_done_a_moment_ago_is_looked_at_again(repo: Repo, my_database: str) -> None:
+    """As a deploy that waited sees it, whose first look met the other's migration in its midst, and no lock."""
+    first = migration("0001", None, BODY.replace("uuid.uuid4()", "'fixed'"), sql("DROP TABLE w"))
+    repo.commit({"hgaurora.toml": settings({"dev": my_database}), "migrations/versions/0001_w.py": first}, "w")
+    with pytest.raises(MigrationFailed, match="gate"):
+        call(repo, "deploy", env="dev")
+    adapters = _LateAdapters()
+    database = adapters.database(from_url(my_database), "dev")
+    adapters.before = database.state()
+    database.close()
+    assert adapters.before.half
+    assert adapters.before.lock is None
+    query(my_database, "CREATE TABLE gate (a int)")
+    call(repo, "deploy", env="dev")
+    for command in ("status", "deploy"):
+        said = call(repo, command, adapters=adapters, env="dev")
+        assert "half" not in "\n".join(said.out + said.err), command
+    assert any("nothing to do" in line for line in said.out + said.err)
