@@ -62,6 +62,12 @@ MERCURIAL = (
 )
 
 
+def preload(*names: str) -> None:
+    """Import modules."""
+    for name in names:
+        importlib.import_module(name)
+
+
 def possible() -> bool:
     """Whether this machine and this Python can."""
     return sys.platform == "linux" and platform.machine() in _CLONE and (3, 11) <= sys.version_info[:2] <= (3, 13)
@@ -179,6 +185,15 @@ def _fork() -> int:
     return pid
 
 
+def program(arguments: list[str]) -> None:
+    """Run what a command line names, ``python -I PROGRAM ARGUMENT...`` or a script and its arguments, anew."""
+    sys.argv = arguments[2:] if arguments[1] == "-I" else arguments
+    if "mercurial.pycompat" in sys.modules:
+        # which took them when it was imported
+        sys.modules["mercurial.pycompat"].sysargv = [os.fsencode(one) for one in sys.argv]  # type: ignore[attr-defined]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
 def _grow(words: dict[str, Any], fds: list[int]) -> None:
     """The new process; does not return."""
     code = 1
@@ -194,13 +209,7 @@ def _grow(words: dict[str, Any], fds: list[int]) -> None:
         os.chdir(words["folder"])
         os.environ.clear()
         os.environ.update(words["environment"])
-        arguments = words["arguments"]
-        # python -I PROGRAM ARGUMENT..., or a script and its arguments
-        sys.argv = arguments[2:] if arguments[1] == "-I" else arguments
-        if "mercurial.pycompat" in sys.modules:
-            # which took them when it was imported
-            sys.modules["mercurial.pycompat"].sysargv = [os.fsencode(one) for one in sys.argv]  # type: ignore[attr-defined]
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        program(words["arguments"])
         code = 0
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else int(done.code is not None)
@@ -215,8 +224,7 @@ def _grow(words: dict[str, Any], fds: list[int]) -> None:
 
 def _serve(fd: int, preloads: list[str]) -> None:
     """Until nobody asks any more."""
-    for name in preloads:
-        importlib.import_module(name)
+    preload(*preloads)
     asked = socket.socket(fileno=fd)
     while True:
         words, fds, _, _ = socket.recv_fds(asked, _REQUEST, 64)

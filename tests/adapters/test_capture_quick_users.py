@@ -17,6 +17,10 @@ _OPERATOR = (
 )
 _COMPOSITE = "CREATE TYPE addr AS (street text, town text); CREATE TABLE t (id integer, a addr);"
 _MEMBER = "CREATE EXTENSION pg_trgm;"
+_KEYED = (
+    "CREATE TABLE t (id integer CONSTRAINT one_of_each UNIQUE); CREATE TABLE u (id integer);"
+    "CREATE VIEW v AS SELECT id FROM u;"
+)
 _SAME = "ALTER FUNCTION f(text) RENAME TO g"
 
 #: what there is, and what a migration does to it
@@ -66,6 +70,16 @@ CASES: dict[str, tuple[str, str]] = {
     "member in a check": (
         _MEMBER + _T + "ALTER TABLE t ADD CHECK (similarity(name, 'x') > 0)",
         "ALTER FUNCTION similarity(text, text) RENAME TO alike",
+    ),
+    "constraint in a rule": (
+        _KEYED + "CREATE RULE r AS ON INSERT TO v DO INSTEAD INSERT INTO t VALUES (new.id)"
+        " ON CONFLICT ON CONSTRAINT one_of_each DO NOTHING",
+        "ALTER TABLE t RENAME CONSTRAINT one_of_each TO only_one",
+    ),
+    "constraint in a function": (
+        _KEYED + "CREATE FUNCTION f(integer) RETURNS void LANGUAGE sql BEGIN ATOMIC INSERT INTO t VALUES ($1)"
+        " ON CONFLICT ON CONSTRAINT one_of_each DO NOTHING; END",
+        "ALTER TABLE t RENAME CONSTRAINT one_of_each TO only_one",
     ),
     "triggers of a foreign key": (
         "CREATE TABLE p (id integer PRIMARY KEY); CREATE TABLE t (id integer REFERENCES p)",

@@ -23,6 +23,7 @@ _AGAIN = r"the same command again"
 _WAIT = rf"too many requests.*{_AGAIN}"
 _SERVER = rf"AWS failed.*{_AGAIN}"
 _LOST = rf"(connection to AWS was cut|did not answer in time|answer of AWS was cut off).*{_AGAIN}"
+_SPOILT = rf"(was not whole|was cut off|can not be reached).*{_AGAIN}"
 _ROOM = r"snapshots prod --prune.*Service Quotas"
 
 
@@ -145,6 +146,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("cut after, each attempt", f.cut_after, CALL, _LOST),
     Kind("truncated", f.truncated, ONCE, _LOST),
     Kind("truncated, each attempt", f.truncated, CALL, _LOST),
+    Kind("half of it, in good order", f.half, CALL, _SPOILT),
+    Kind("a portal's page", f.portal, CALL, _SPOILT),
+    Kind("empty, in good order", f.empty, CALL, _SPOILT),
     *_world("snapshots stay in creating", _hold, _AGAIN),
     *_world("the next snapshot fails", _fail, _AGAIN),
     *_world("no more snapshots", _full, _ROOM),

@@ -1,22 +1,24 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Migration children that need not import the libraries anew: half of the time of a short deploy.
+"""Migration children and hg's command servers that need not import their libraries anew: most of a short deploy.
 
-The child's own program runs, from its first line, in a process of its own with its own group, folder, environment and
-descriptors; only the interpreter with Alembic, SQLAlchemy and the driver is there already.
+The program runs, from its first line, in a process of its own with its own group, folder, environment and descriptors;
+only the interpreter with Alembic, SQLAlchemy, the driver and Mercurial is there already. (As :mod:`tests.nursery`, but
+for a process that has all of it loaded itself, and no threads.)
 """
 
 from __future__ import annotations
 
 import os
-import runpy
 import subprocess
 import sys
 import traceback
 from types import SimpleNamespace
 from typing import Any
 
+from hgaurora.adapters.history import server
 from hgaurora.adapters.migrations import process
+from tests import nursery
 
 
 class _Forked(subprocess.Popen[bytes]):
@@ -45,13 +47,13 @@ def _run(args: list[str], streams: tuple[int, int, int], keep: Any, cwd: Any, en
             os.set_inheritable(fd, True)
             last = fd
         os.closerange(last + 1, 1024)
-        os.chdir(cwd)
+        if cwd is not None:
+            os.chdir(cwd)
         os.environ.clear()
         os.environ.update(env)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115  they are the process's
-        # python -I PROGRAM ARGUMENT...
-        sys.argv = args[2:]
-        runpy.run_path(args[2], run_name="__main__")
+        # an object that goes must not take its descriptor along
+        sys.stdin, sys.stdout, sys.stderr = (open(fd, mode, closefd=False) for fd, mode in enumerate("rww"))  # noqa: SIM115
+        nursery.program(args)
     except SystemExit as done:
         os._exit(done.code if isinstance(done.code, int) else 0)
     except BaseException:
@@ -62,7 +64,6 @@ def _run(args: list[str], streams: tuple[int, int, int], keep: Any, cwd: Any, en
 
 
 def instead() -> None:
-    """From here on this process forks its migration children."""
-    process.subprocess = SimpleNamespace(  # type: ignore[attr-defined]
-        Popen=_Forked, DEVNULL=subprocess.DEVNULL, PIPE=subprocess.PIPE
-    )
+    """From here on this process forks its migration children and command servers."""
+    for module in (process, server):
+        module.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _Forked})  # type: ignore[attr-defined]

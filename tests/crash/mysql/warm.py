@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from hgaurora.adapters.migrations.process import ChildSession
+from tests import nursery
 from tests.crash.mysql import forked
 from tests.crash.mysql.wiretap import kill_tree
 from tests.world import ROOT, environ
@@ -53,7 +54,7 @@ class Warm:
             [sys.executable, "-m", "tests.crash.mysql.warm", *preloads],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environ(**more),
+            env=environ(HGENCODING="UTF-8", **more),
             cwd=ROOT,
         )
 
@@ -122,7 +123,8 @@ def _alone(told: Mapping[str, Any]) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for fd, source in ((0, nothing), (1, out), (2, out)):
             os.dup2(source, fd)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115  they are the process's
+        # an object that goes must not take its descriptor along
+        sys.stdin, sys.stdout, sys.stderr = (open(fd, mode, closefd=False) for fd, mode in enumerate("rww"))  # noqa: SIM115
         os.chdir(told["folder"])
         code = _programs().get(told["program"], _elsewhere)(told)
     except SystemExit as done:
@@ -175,8 +177,7 @@ def serve() -> None:
     import hgaurora.cli
 
     del alembic, click, sqlalchemy, hgaurora
-    for name in sys.argv[1:]:
-        importlib.import_module(name)
+    nursery.preload(*nursery.MERCURIAL, *sys.argv[1:])
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         told = json.loads(line)
