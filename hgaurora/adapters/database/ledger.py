@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from ...core.chain import canonical, link, stamp
-from ...core.errors import SecurityError, StateError
+from ...core.errors import StateError
 from ...core.model import Applied, Deployment, Direction, Kind, Outcome, Repeated, StepRow, Way
 from ...ports import Connection, NewDeployment
 
@@ -145,17 +145,6 @@ def told(payload: Mapping[str, object], connection: Connection) -> Mapping[str, 
     return payload if connection.caller is None else {**payload, "caller": connection.caller}
 
 
-def another_cluster(environment: str, recorded: str, found: str) -> SecurityError:
-    """The ledger was written on another cluster: a copy answers to the name, or the wrong one does."""
-    return SecurityError(
-        f"the ledger of {environment} is that of cluster {recorded}, the database is in cluster {found}",
-        state="nothing was changed",
-        hint=f"look at what cluster names for {environment}; where it was restored or switched over on purpose, "
-        f"hgaurora adopt {environment} takes it as it is",
-        data={"recorded": recorded, "found": found},
-    )
-
-
 def opening(new: NewDeployment, ident: str, number: int, caller: str | None) -> dict[str, object]:
     """The row of a deployment that begins, by column; without the time, which is the server's."""
     target = new.target
@@ -272,25 +261,3 @@ def spans(rebases: Sequence[tuple[int, int]], upto: int) -> list[tuple[int, int]
             return [*found, (0, upto)]
         found.append((last[0], upto))
         upto = last[1]
-
-
-def not_whole(environment: str, missing: Iterable[str]) -> StateError:
-    """Tables of a ledger are gone: nothing goes on without what they hold."""
-    names = sorted(missing)
-    return StateError(
-        f"the ledger of {environment} is not whole: {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing",
-        state="nothing was changed",
-        hint="bring what is missing back from a backup that holds it, such as the dump of a snapshot",
-        data={"missing": names},
-    )
-
-
-def remains(environment: str, tables: Collection[str]) -> StateError:
-    """A ledger without its environment: no new one is made over it."""
-    names = ", ".join(sorted(tables))
-    return StateError(
-        f"{environment} holds the remains of a ledger, without its environment: {names}",
-        state="nothing was changed",
-        hint="bring what is missing back from a backup; to give the history up and begin anew, drop these tables",
-        data={"remains": sorted(tables)},
-    )

@@ -22,13 +22,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...core.errors import RemoteError, StateError
-from ...core.model import Snapshot
 from ...ports import Connection
 from ..database.postgresql import maintenance
 from . import files
 from .binaries import environment, runner
 from .engine import SUPERUSER, Engine, Status
-from .snapshots import Program, Snapshots
+from .snapshots import KeepsSnapshots, Program, Snapshots
 
 
 class BaseBackup:
@@ -62,7 +61,7 @@ class BaseBackup:
         return min(int(found[-1]), 99) if found else None
 
 
-class LocalCluster:
+class LocalCluster(KeepsSnapshots):
     """:class:`ControlPlane` of an environment on an embedded server.
 
     :param folder: the environment's private folder; made when needed.
@@ -123,32 +122,6 @@ class LocalCluster:
         note = self.restoring()
         copy = self._copy(note["deployment"]).stop() if note else False
         return self._live.stop() or copy
-
-    # snapshots
-
-    def mark(self) -> None:
-        """There is no way back but by snapshots."""
-        return
-
-    def snapshot_name(self, deployment: str, number: int, *, again: bool = False) -> str:
-        """Such as ``dev-42-1``; the folder is the environment's own, so nobody else takes one."""
-        return f"{deployment}-{number}"
-
-    def start_snapshot(self, snapshot: str, *, tags: Mapping[str, str]) -> None:
-        """Begin a base backup."""
-        self._snapshots.start(snapshot, tags)
-
-    def wait_snapshot(self, snapshot: str, *, progress: Callable[[str, int | None], None]) -> Snapshot:
-        """Wait for it."""
-        return self._snapshots.wait(snapshot, progress)
-
-    def snapshots(self) -> list[Snapshot]:
-        """Newest first."""
-        return self._snapshots.list()
-
-    def delete_snapshot(self, snapshot: str) -> None:
-        """Delete one."""
-        self._snapshots.delete(snapshot)
 
     # restore
 

@@ -23,14 +23,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ...core.errors import RemoteError, StateError
-from ...core.model import Snapshot
 from ...ports import Connection
 from ..database.postgresql import maintenance
 from ..database.postgresql.maintenance import Found, Server
 from . import files
 from .binaries import Binaries, Runner, for_dump
 from .copies import copy_name, retired_name
-from .snapshots import Program, Snapshots
+from .snapshots import KeepsSnapshots, Program, Snapshots
 
 _LIBPQ = {"application_name": "hgaurora snapshot", "connect_timeout": "10"}
 
@@ -93,7 +92,7 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace("'", "\\'")
 
 
-class DumpSnapshots:
+class DumpSnapshots(KeepsSnapshots):
     """:class:`ControlPlane` of one database, by its URL.
 
     :param folder: the environment's private folder on this machine; dumps lie there.
@@ -133,36 +132,6 @@ class DumpSnapshots:
                 if stuck and not server.held(self.database):
                     server.allow(self.database, True)
         return self._connection
-
-    def exists(self) -> bool:
-        """Somebody else made it."""
-        return True
-
-    # snapshots
-
-    def mark(self) -> None:
-        """There is no way back but by snapshots."""
-        return
-
-    def snapshot_name(self, deployment: str, number: int, *, again: bool = False) -> str:
-        """Such as ``dev-42-1``; the folder is the environment's own, so nobody else takes one."""
-        return f"{deployment}-{number}"
-
-    def start_snapshot(self, snapshot: str, *, tags: Mapping[str, str]) -> None:
-        """Begin a dump."""
-        self._snapshots.start(snapshot, tags)
-
-    def wait_snapshot(self, snapshot: str, *, progress: Callable[[str, int | None], None]) -> Snapshot:
-        """Wait for it."""
-        return self._snapshots.wait(snapshot, progress)
-
-    def snapshots(self) -> list[Snapshot]:
-        """Those on this machine, newest first."""
-        return self._snapshots.list()
-
-    def delete_snapshot(self, snapshot: str) -> None:
-        """Delete one."""
-        self._snapshots.delete(snapshot)
 
     # restore
 

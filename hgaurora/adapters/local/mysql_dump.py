@@ -27,7 +27,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from ...core.errors import RemoteError, StateError
-from ...core.model import Snapshot
 from ...ports import Connection
 from ..database.mysql import maintenance
 from ..database.mysql.connection import at
@@ -36,7 +35,7 @@ from . import files
 from .binaries import Runner
 from .copies import copy_name, retired_name
 from .mysql_clients import Clients, clients, dumped, environment, load, option_file, whole
-from .snapshots import Program, Snapshots
+from .snapshots import KeepsSnapshots, Program, Snapshots
 
 PROGRAMS, EVENTS = "programs.sql", "events.sql"
 #: what is neither rows nor tables; --skip-... because a user's option file could say otherwise
@@ -135,7 +134,7 @@ def dumpable(database: str, tables: Mapping[str, tuple[str, str]]) -> None:
         )
 
 
-class MysqlSnapshots:
+class MysqlSnapshots(KeepsSnapshots):
     """:class:`ControlPlane` of one database, by its URL.
 
     :param folder: the environment's private folder on this machine; dumps lie there.
@@ -163,36 +162,6 @@ class MysqlSnapshots:
     def connection(self) -> Connection:
         """As given."""
         return self._connection
-
-    def exists(self) -> bool:
-        """Somebody else made it."""
-        return True
-
-    # snapshots
-
-    def mark(self) -> None:
-        """There is no way back but by snapshots."""
-        return
-
-    def snapshot_name(self, deployment: str, number: int, *, again: bool = False) -> str:
-        """Such as ``dev-42-1``; the folder is the environment's own, so nobody else takes one."""
-        return f"{deployment}-{number}"
-
-    def start_snapshot(self, snapshot: str, *, tags: Mapping[str, str]) -> None:
-        """Begin a dump."""
-        self._snapshots.start(snapshot, tags)
-
-    def wait_snapshot(self, snapshot: str, *, progress: Callable[[str, int | None], None]) -> Snapshot:
-        """Wait for it."""
-        return self._snapshots.wait(snapshot, progress)
-
-    def snapshots(self) -> list[Snapshot]:
-        """Those on this machine, newest first."""
-        return self._snapshots.list()
-
-    def delete_snapshot(self, snapshot: str) -> None:
-        """Delete one."""
-        self._snapshots.delete(snapshot)
 
     # restore
 

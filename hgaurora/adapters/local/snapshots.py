@@ -254,3 +254,37 @@ def _read(path: Path) -> str:
 
 def _size(folder: Path) -> int:
     return sum((Path(place) / name).lstat().st_size for place, _, names in os.walk(folder) for name in names)
+
+
+class KeepsSnapshots:
+    """What control planes have in common whose snapshots are files on this machine."""
+
+    _snapshots: Snapshots
+
+    def exists(self) -> bool:
+        """Somebody else made it."""
+        return True
+
+    def mark(self) -> None:
+        """There is no way back but by snapshots."""
+        return
+
+    def snapshot_name(self, deployment: str, number: int, *, again: bool = False) -> str:
+        """Such as ``dev-42-1``; the folder is the environment's own, so nobody else takes one."""
+        return f"{deployment}-{number}"
+
+    def start_snapshot(self, snapshot: str, *, tags: Mapping[str, str]) -> None:
+        """Begin one."""
+        self._snapshots.start(snapshot, tags)
+
+    def wait_snapshot(self, snapshot: str, *, progress: Callable[[str, int | None], None]) -> Snapshot:
+        """Wait for it."""
+        return self._snapshots.wait(snapshot, progress)
+
+    def snapshots(self) -> list[Snapshot]:
+        """Those on this machine, newest first."""
+        return self._snapshots.list()
+
+    def delete_snapshot(self, snapshot: str) -> None:
+        """Delete one."""
+        self._snapshots.delete(snapshot)

@@ -17,13 +17,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ....core.blocking import Obstacles, Wait
-from ....core.errors import DriftError, HgAuroraError, SecurityError, StateError
+from ....core.errors import HgAuroraError, SecurityError, StateError
 from ....core.model import Applied, Changeset, Deployment, Kind, LockHolder, Outcome, Repeated, Script, State, StepRow
 from ....core.repeatable import Repeatable
 from ....core.schema.model import Part, Schema
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
-from .. import ledger, seal
+from .. import ledger, refusals, seal
 from . import blocking, carry, compose, ledger_sql, rows, schema_store
 from .capture import Capture
 from .connection import LOST, numbered, opened, password, translated, where
@@ -96,7 +96,7 @@ class MysqlDatabase:
         versioned = self.connection.version_table.lower() in there
         missing = set(ledger_sql.TABLES) - there
         if missing and "hgaurora_environment" in there:
-            raise ledger.not_whole(self.environment, missing)
+            raise refusals.not_whole(self.environment, missing)
         texts = list(ledger_sql.STATE) if "hgaurora_environment" in there else [_NOW]
         found = self._bundle([*texts, *([ledger_sql.VERSIONS] if versioned else [])], one_look=True)
         versions = tuple(sorted(str(row["version_num"]) for row in found.pop())) if versioned else None
@@ -107,7 +107,7 @@ class MysqlDatabase:
                 if "hgaurora_environment" in self._there() and self._rows("SELECT 1 FROM {db}hgaurora_environment"):
                     # the first run of all wrote its rows between our looks, that one with them
                     return self.state()
-                raise ledger.remains(self.environment, filled)
+                raise refusals.remains(self.environment, filled)
             read = environment["read"] if environment else rows.decoded(self._bundle([_NOW])[0][0])["read"]
             return State(read=read, versions=versions, lock=holder, reader=reader)
         self._known(environment["ledger_version"])
@@ -161,11 +161,7 @@ class MysqlDatabase:
                 hint="name the writer endpoint; after a failover try again",
             )
         if not self._rows(ledger_sql.HOLDER):
-            raise StateError(
-                f"{self.environment} is not locked, so nothing may begin",
-                state="nothing was changed",
-                hint="try again",
-            )
+            raise refusals.not_locked(self.environment)
         if base_epoch is None:
             # DDL commits by itself; what a crash leaves is made whole by the next run
             for text in ledger_sql.CREATE:
@@ -175,17 +171,9 @@ class MysqlDatabase:
             row = self._environment(cursor, base_epoch)
             self._known(row["ledger_version"])
             if row["name"] != self.environment:
-                raise StateError(
-                    f"the ledger in {where(self.connection)} is that of {row['name']}, not of {self.environment}",
-                    state="nothing was changed",
-                    hint="two environments must not share a database; a copied one is taken over by a restore",
-                )
+                raise refusals.anothers(self.environment, row["name"], where(self.connection))
             if base_epoch is not None and row["epoch"] != base_epoch:
-                raise StateError(
-                    f"{self.environment} was changed by another run since this plan was made",
-                    state="nothing was changed",
-                    hint="run it again; it plans anew",
-                )
+                raise refusals.changed(self.environment)
             self._same_cluster(cursor, row["cluster_resource_id"], new)
             self._upgrade(cursor, row["ledger_version"])
             begun = self._row(cursor, new, resume, supersede)
@@ -205,7 +193,7 @@ class MysqlDatabase:
         if found is None or found == recorded:
             return
         if recorded is not None and new.kind is not Kind.ADOPT:
-            raise ledger.another_cluster(self.environment, recorded, found)
+            raise refusals.another_cluster(self.environment, recorded, found)
         self._send(cursor, "UPDATE {db}hgaurora_environment SET cluster_resource_id = %(found)s", {"found": found})
 
     def _add_columns(self) -> None:
@@ -240,16 +228,10 @@ class MysqlDatabase:
         made = "hgaurora_environment" in {str(next(iter(row.values()))) for row in present}
         found = self._look(cursor, ledger_sql.ENVIRONMENT, {}) if made else []
         if found and base_epoch is None:
-            raise StateError(
-                f"{self.environment} got a ledger since this plan was made",
-                state="nothing was changed",
-                hint="run it again; it plans anew",
-            )
+            raise refusals.begun_meanwhile(self.environment)
         if not found and base_epoch is not None:
-            raise StateError(
-                f"{self.environment} lost its ledger since this plan was made",
-                state="nothing was changed",
-                hint="the tables hgaurora_... were dropped; restore a snapshot that holds them",
+            raise refusals.lost(
+                self.environment, "the tables hgaurora_... were dropped; restore a snapshot that holds them"
             )
         if found:
             return rows.decoded(found[0])
@@ -265,12 +247,7 @@ class MysqlDatabase:
         found = self._look(cursor, "SELECT id FROM {db}hgaurora_deployment WHERE outcome = 'running'", {})
         running = found[0]["id"] if found else None
         if running != (resume or supersede):
-            raise StateError(
-                f"{self.environment}: {running or 'no deployment'} is open, "
-                f"{resume or supersede or 'none'} was expected",
-                state="nothing was changed",
-                hint="run it again; it plans anew",
-            )
+            raise refusals.another_open(self.environment, running, resume or supersede)
         if supersede:
             text = (
                 "UPDATE {db}hgaurora_deployment SET outcome = 'superseded', ended = UTC_TIMESTAMP(6) WHERE id = %(id)s"
@@ -355,11 +332,7 @@ class MysqlDatabase:
                 values,
             )
             if not mine or closed != 1:
-                raise StateError(
-                    f"{deployment} cannot be closed: another run has taken {self.environment} over",
-                    state="what this run committed stands, recorded under its id",
-                    hint="look at the log of the environment",
-                )
+                raise refusals.taken_over(self.environment, deployment, closing=True)
             if ok:
                 self._send(
                     cursor,
@@ -415,7 +388,7 @@ class MysqlDatabase:
         text = "SELECT MIN(seq), MAX(seq) FROM {db}hgaurora_event WHERE deployment = %(id)s AND kind <> 'rebased'"
         first, last = self._one(text, {"id": deployment})
         if first is None:
-            raise StateError(f"{self.environment} has no deployment {deployment}", hint="the log lists them")
+            raise refusals.no_deployment(self.environment, deployment)
         return int(last if inclusive else first - 1)
 
     def _spans(self, upto: int) -> list[tuple[int, int]]:
@@ -435,11 +408,7 @@ class MysqlDatabase:
         """
         with self._transaction() as cursor:
             if not schema_store.record(cursor, self._fill, deployment, epoch, delta, self.connection):
-                raise StateError(
-                    f"{deployment}: another run has taken {self.environment} over",
-                    state="what this run committed stands, recorded under its id",
-                    hint="look at the log of the environment",
-                )
+                raise refusals.taken_over(self.environment, deployment)
 
     def adopt(
         self, steps: Sequence[Mapping[str, object]], *, deployment: str, epoch: str, versions: Sequence[str]
@@ -451,11 +420,7 @@ class MysqlDatabase:
         with self._transaction() as cursor:
             found = self._look(cursor, "SELECT epoch FROM {db}hgaurora_environment FOR UPDATE", {})
             if [row["epoch"] for row in found] != [epoch]:
-                raise StateError(
-                    f"{deployment}: another run has taken {self.environment} over",
-                    state="nothing was changed",
-                    hint="run it again",
-                )
+                raise refusals.taken_before(self.environment, deployment)
             text = "UPDATE {db}hgaurora_environment SET versions = %(versions)s"
             self._send(cursor, text, {"versions": json.dumps(list(versions))})
             for payload in steps:
@@ -618,12 +583,7 @@ class MysqlDatabase:
 
     def _known(self, version: int) -> None:
         if version > ledger_sql.LEDGER_VERSION:
-            raise StateError(
-                f"the ledger of {self.environment} has version {version}, "
-                f"this program knows {ledger_sql.LEDGER_VERSION}",
-                state="nothing was changed",
-                hint="use the newer hgaurora that wrote it",
-            )
+            raise refusals.too_new(self.environment, version, ledger_sql.LEDGER_VERSION)
 
     @property
     def _mariadb(self) -> bool:
@@ -633,11 +593,7 @@ class MysqlDatabase:
         """The connection, made at first use, and made again where the server ended it and nothing hung on it."""
         if self._open is not None and (self._lost or not self._open.open):
             if self._locked:
-                raise DriftError(
-                    f"the connection that held the lock of {self.environment} is gone",
-                    state="the lock went with it; nothing more was changed",
-                    hint="run it again",
-                )
+                raise refusals.lock_gone(self.environment)
             self.close()
         if self._open is None:
             name = f"hgaurora {self.environment}"
@@ -705,7 +661,7 @@ class MysqlDatabase:
     def _one(self, text: str, values: Mapping[str, object] | None = None) -> Sequence[Any]:
         found = self._rows(text, values)
         if not found:
-            raise StateError(f"the ledger of {self.environment} has lost its environment row")
+            raise refusals.no_row(self.environment)
         return tuple(found[0].values())
 
     def _bundle(self, texts: Sequence[str], *, one_look: bool = False) -> list[list[dict[str, Any]]]:

@@ -16,13 +16,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from ....core.blocking import Obstacles, Wait
-from ....core.errors import DriftError, SecurityError, StateError
+from ....core.errors import SecurityError
 from ....core.model import Applied, Changeset, Deployment, Kind, LockHolder, Outcome, Repeated, Script, State, StepRow
 from ....core.repeatable import Repeatable
 from ....core.schema.model import Part, Schema
 from ....core.schema.record import AsOf, DeltaRow, Recorded
 from ....ports import Connection, NewDeployment
-from .. import ledger, seal
+from .. import ledger, refusals, seal
 from . import blocking, compose, ledger_sql, schema_store
 from .connection import opened, translated, where
 
@@ -96,12 +96,12 @@ class PostgresDatabase:
         holder = None if held is None else LockHolder(pid=held[0], application=held[1] or "", since=_since(held[2]))
         if not ledgered:
             if left := set(ledger_sql.TABLES) - set(missing):
-                raise ledger.remains(self.environment, [f"hgaurora.{one}" for one in left])
+                raise refusals.remains(self.environment, [f"hgaurora.{one}" for one in left])
             versions, moment = self._versions() if versioned else None, None
             (moment,) = self._one("SELECT pg_catalog.clock_timestamp()")
             return State(read=moment, versions=versions, lock=holder, reader=reader)
         if set(missing) - ledger_sql.SECOND:
-            raise ledger.not_whole(self.environment, [f"hgaurora.{one}" for one in missing])
+            raise refusals.not_whole(self.environment, [f"hgaurora.{one}" for one in missing])
         text = self._fill(ledger_sql.STATE if versioned else _without_versions(ledger_sql.STATE))
         row = self._one(text)
         self._known(row[1])
@@ -109,7 +109,7 @@ class PostgresDatabase:
             # the first migration of all was committed between the two questions
             return self.state()
         if missing and row[1] > 1:
-            raise ledger.not_whole(self.environment, [f"hgaurora.{one}" for one in missing])
+            raise refusals.not_whole(self.environment, [f"hgaurora.{one}" for one in missing])
         rows = {one["id"]: ledger.deployment(one) for one in row[13] or ()}
         applied, repeated = ledger.in_force(row[14] or ())
         return State(
@@ -152,11 +152,7 @@ class PostgresDatabase:
 
         with self._transaction() as cursor:
             if cursor.execute(ledger_sql.HOLDER).fetchone() is None:
-                raise StateError(
-                    f"{self.environment} is not locked, so nothing may begin",
-                    state="nothing was changed",
-                    hint="try again",
-                )
+                raise refusals.not_locked(self.environment)
             self._make(cursor, base_epoch)
             upgraded = upgrade(cursor)
             row = cursor.execute(
@@ -165,17 +161,9 @@ class PostgresDatabase:
             assert row is not None
             self._known(row[2])
             if row[0] != self.environment:
-                raise StateError(
-                    f"the ledger in {where(self.connection)} is that of {row[0]}, not of {self.environment}",
-                    state="nothing was changed",
-                    hint="two environments must not share a database; a copied one is taken over by a restore",
-                )
+                raise refusals.anothers(self.environment, row[0], where(self.connection))
             if base_epoch is not None and row[1] != base_epoch:
-                raise StateError(
-                    f"{self.environment} was changed by another run since this plan was made",
-                    state="nothing was changed",
-                    hint="run it again; it plans anew",
-                )
+                raise refusals.changed(self.environment)
             self._same_cluster(cursor, row[3], new)
             if upgraded is not None:
                 self._append(cursor, None, "ledger-upgraded", {"from": upgraded, "to": ledger_sql.LEDGER_VERSION})
@@ -202,7 +190,7 @@ class PostgresDatabase:
         if found is None or found == recorded:
             return
         if recorded is not None and new.kind is not Kind.ADOPT:
-            raise ledger.another_cluster(self.environment, recorded, found)
+            raise refusals.another_cluster(self.environment, recorded, found)
         cursor.execute("UPDATE hgaurora.environment SET cluster_resource_id = %s", (found,))
 
     def _append(
@@ -216,18 +204,10 @@ class PostgresDatabase:
         assert there is not None
         if there[0]:
             if base_epoch is None and cursor.execute("SELECT 1 FROM hgaurora.environment").fetchone():
-                raise StateError(
-                    f"{self.environment} got a ledger since this plan was made",
-                    state="nothing was changed",
-                    hint="run it again; it plans anew",
-                )
+                raise refusals.begun_meanwhile(self.environment)
             return
         if base_epoch is not None:
-            raise StateError(
-                f"{self.environment} lost its ledger since this plan was made",
-                state="nothing was changed",
-                hint="schema hgaurora was dropped; restore a snapshot that holds it",
-            )
+            raise refusals.lost(self.environment, "schema hgaurora was dropped; restore a snapshot that holds it")
         cursor.execute(ledger_sql.CREATE)
         values = {"uuid": uuid.uuid4(), "name": self.environment, "epoch": uuid.uuid4()}
         cursor.execute(ledger_sql.CREATE_ENVIRONMENT, {**values, "ledger_version": 1})
@@ -242,12 +222,7 @@ class PostgresDatabase:
         found = cursor.execute("SELECT id FROM hgaurora.deployment WHERE outcome = 'running'").fetchone()
         running = found[0] if found else None
         if running != (resume or supersede):
-            raise StateError(
-                f"{self.environment}: {running or 'no deployment'} is open, "
-                f"{resume or supersede or 'none'} was expected",
-                state="nothing was changed",
-                hint="run it again; it plans anew",
-            )
+            raise refusals.another_open(self.environment, running, resume or supersede)
         if supersede:
             cursor.execute(
                 "UPDATE hgaurora.deployment SET outcome = 'superseded', ended = pg_catalog.clock_timestamp()"
@@ -349,11 +324,7 @@ class PostgresDatabase:
                 (outcome, list(heads_after), error, deployment),
             ).rowcount
             if (moved, closed) != (1, 1):
-                raise StateError(
-                    f"{deployment} cannot be closed: another run has taken {self.environment} over",
-                    state="what this run committed stands, recorded under its id",
-                    hint="look at the log of the environment",
-                )
+                raise refusals.taken_over(self.environment, deployment, closing=True)
             what = {"outcome": outcome, "heads_after": list(heads_after), "error": error}
             sealed = seal.closing(carry.sealed(cursor, [deployment]))
             said = {**what, "node": target.node if target else None, "seal": sealed}
@@ -402,7 +373,7 @@ class PostgresDatabase:
             "SELECT min(seq), max(seq) FROM hgaurora.event WHERE deployment = %s AND kind <> 'rebased'", (deployment,)
         )
         if first is None:
-            raise StateError(f"{self.environment} has no deployment {deployment}", hint="the log lists them")
+            raise refusals.no_deployment(self.environment, deployment)
         return int(last if inclusive else first - 1)
 
     def _spans(self, upto: int) -> list[tuple[int, int]]:
@@ -470,11 +441,7 @@ class PostgresDatabase:
         """
         with self._reading() as cursor:
             if not schema_store.record(cursor, deployment, epoch, delta, self.connection):
-                raise StateError(
-                    f"{deployment}: another run has taken {self.environment} over",
-                    state="what this run committed stands, recorded under its id",
-                    hint="look at the log of the environment",
-                )
+                raise refusals.taken_over(self.environment, deployment)
 
     def adopt(
         self, steps: Sequence[Mapping[str, object]], *, deployment: str, epoch: str, versions: Sequence[str]
@@ -487,11 +454,7 @@ class PostgresDatabase:
         with self._transaction() as cursor:
             text = "UPDATE hgaurora.environment SET versions = %s WHERE epoch = %s::uuid"
             if cursor.execute(text, (list(versions), epoch)).rowcount != 1:
-                raise StateError(
-                    f"{deployment}: another run has taken {self.environment} over",
-                    state="nothing was changed",
-                    hint="run it again",
-                )
+                raise refusals.taken_before(self.environment, deployment)
             for payload in steps:
                 seq = self._append(cursor, deployment, "step", payload)
                 values = {"id": seq, "deployment": deployment, "payload": ledger.canonical(payload)}
@@ -618,22 +581,13 @@ class PostgresDatabase:
 
     def _known(self, version: int) -> None:
         if version > ledger_sql.LEDGER_VERSION:
-            raise StateError(
-                f"the ledger of {self.environment} has version {version}, "
-                f"this program knows {ledger_sql.LEDGER_VERSION}",
-                state="nothing was changed",
-                hint="use the newer hgaurora that wrote it",
-            )
+            raise refusals.too_new(self.environment, version, ledger_sql.LEDGER_VERSION)
 
     def _connected(self) -> psycopg.Connection[Any]:
         """The connection, made at first use, and made again where the server ended it and nothing hung on it."""
         if self._open is not None and (self._open.closed or self._open.broken):
             if self._locked:
-                raise DriftError(
-                    f"the connection that held the lock of {self.environment} is gone",
-                    state="the lock went with it; nothing more was changed",
-                    hint="run it again",
-                )
+                raise refusals.lock_gone(self.environment)
             self._open = None
         if self._open is None:
             name = f"hgaurora {self.environment}"
@@ -662,7 +616,7 @@ class PostgresDatabase:
         with self._reading() as cursor:
             row = cursor.execute(text, values).fetchone()
         if row is None:
-            raise StateError(f"the ledger of {self.environment} has lost its environment row")
+            raise refusals.no_row(self.environment)
         return row
 
     def _dicts(self, text: str, values: Any = None) -> list[dict[str, Any]]:
