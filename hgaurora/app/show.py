@@ -41,7 +41,10 @@ Seen = Assessment | Unplanned | Restoring | HgAuroraError
 
 
 def status(context: Context, options: Mapping[str, Any]) -> int:
-    """Where each environment is, what is pending, and what an interrupted deploy will do next."""
+    """Where each environment is, what is pending, and what an interrupted deploy will do next.
+
+    :returns: 0; of several, the exit code of the first error of those that could not be looked at.
+    """
     if options.get("follow"):
         return _follow(context, options["follow"])
     if options.get("env"):
@@ -58,9 +61,10 @@ def status(context: Context, options: Mapping[str, Any]) -> int:
                 found.append((target, _look(context, target)))
             except HgAuroraError as error:
                 found.append((target, error))
+    unseen = next((seen.exit_code for _, seen in found if isinstance(seen, HgAuroraError)), 0)
     if context.json:
         context.ui.write(json.dumps([_status_json(target, seen) for target, seen in found]))
-        return 0
+        return unseen
     if options.get("env") and not isinstance(found[0][1], HgAuroraError):
         for line in _one(context, found[0][0], found[0][1]):
             context.ui.write(line)
@@ -72,7 +76,7 @@ def status(context: Context, options: Mapping[str, Any]) -> int:
     for target, seen in found:
         for line in _remarks(context, target, seen):
             context.ui.write(line)
-    return 0
+    return unseen
 
 
 def _look(context: Context, target: Target) -> Assessment | Unplanned | Restoring:

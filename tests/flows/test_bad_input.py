@@ -9,6 +9,7 @@ a person meets it.
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -68,3 +69,18 @@ def test_a_server_that_is_gone(repo: Repo, words: tuple[str, ...]) -> None:
     done = command(repo, *words, "dev")
     assert done.returncode == 100
     assert "dev: 127.0.0.1:1/shop: connection refused" in done.stderr
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
+def test_one_of_two_servers_is_gone(repo: Repo, pg_database: str, form: tuple[str, ...]) -> None:
+    """The other one is shown, and a script that looks at the exit code alone is not told that all is well."""
+    gone = "postgresql://postgres@127.0.0.1:1/shop"
+    repo.commit({"hgaurora.toml": settings({"dev": gone, "prod": pg_database})})
+    done = command(repo, "status", *form)
+    assert done.returncode == 100
+    if form:
+        assert [one["environment"] for one in json.loads(done.stdout)] == ["dev", "prod"]
+    else:
+        assert re.search(r"^dev +not known ", done.stdout, re.M)
+        assert re.search(r"^prod +none ", done.stdout, re.M)
+    assert command(repo, "status", "prod", *form).returncode == 0
