@@ -12,6 +12,8 @@ import contextlib
 import importlib
 import json
 import os
+import pkgutil
+import re
 import select
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hgaurora
 from hgaurora.adapters.migrations.process import ChildSession
 from tests import nursery
 from tests.crash.mysql import forked
@@ -167,17 +170,20 @@ def _hgaurora(told: Mapping[str, Any]) -> int:
     return main(told["arguments"])
 
 
+def _product() -> list[str]:
+    """The product's modules, but for those of the child and of a project's template."""
+    found = pkgutil.walk_packages(hgaurora.__path__, "hgaurora.")
+    return [one.name for one in found if not re.search(r"\.child\b|__main__|template", one.name)]
+
+
 def serve() -> None:
     """Until the end of input."""
     import alembic.command
     import click
     import sqlalchemy.dialects.mysql.pymysql
 
-    import hgaurora.app
-    import hgaurora.cli
-
-    del alembic, click, sqlalchemy, hgaurora
-    nursery.preload(*nursery.MERCURIAL, *sys.argv[1:])
+    del alembic, click, sqlalchemy
+    nursery.preload(*nursery.MERCURIAL, *_product(), *sys.argv[1:])
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         told = json.loads(line)
