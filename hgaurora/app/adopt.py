@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import render
-from ..core.errors import InputError, LockHeld, StateError
+from ..core.errors import InputError, StateError
 from ..core.graph import Graph, heads, topological
 from ..core.identity import NORMAL_VERSION
 from ..core.model import Applied, Changeset, Direction, Kind, Script, State
-from ..core.steps import Plan
+from ..core.plan import plan_from
 from . import schema
 from .assess import Sources, not_restoring, read_sources
 from .context import Context, Target
 from .delivery import deliver, prove
-from .deploy import locked, new_deployment
+from .lock import locked, moved
+from .migrate import new_deployment
 
 
 @dataclass(frozen=True)
@@ -176,31 +177,14 @@ def _span(steps: Sequence[Script | Applied]) -> str:
 
 def _record(context: Context, target: Target, state: State, found: Adoption) -> str:
     """Under the lock: the deployment, the steps, the schema as it is."""
-    now = heads(state.applied)
     after = heads({one.revision: one for one in (*_kept(state, found), *found.up)})
-    plan = Plan(
-        environment=target.name,
-        kind=Kind.ADOPT,
-        way=None,
-        base_epoch=state.epoch,
-        base_versions=state.versions or (),
-        base_node=state.node,
-        base_branch=state.branch,
-        heads_before=now,
-        heads_after=after,
-        target=found.changeset,
-        steps=(),
-    )
+    plan = plan_from(target.name, state, kind=Kind.ADOPT, heads_after=after, target=found.changeset)
     if not target.database.acquire():
         raise locked(context, target, 0.0)
     try:
         again = target.database.state()
         if (again.epoch, again.versions) != (state.epoch, state.versions):
-            raise LockHeld(
-                f"{target.name} was changed by another run while this one looked",
-                state="this run changed nothing",
-                hint=f"{context.ui.front}adopt {target.name} -n shows what it is now",
-            )
+            raise moved(context, target, "looked", f"adopt {target.name} -n shows it")
         prove(context, target)
         seen = schema.watch(target)
         begun, epoch = target.database.begin(

@@ -13,7 +13,7 @@ from ..core.gates import ClusterFacts
 from ..core.graph import Graph, heads
 from ..core.model import Applied, Changeset, Deployment, Finding, Kind, LockHolder, Outcome, State
 from ..core.paths import relative
-from ..core.plan import plan_deploy
+from ..core.plan import plan_deploy, plan_from
 from ..core.policy import PolicyContext, Ran, judge, refusal
 from ..core.repeatable import Repeatable, read
 from ..core.state import check_state
@@ -115,7 +115,8 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
     interrupted = state.open if state.lock is None else None
     resumes = interrupted.id if _takes_up(interrupted, wanted) and interrupted else None
     if state.node == wanted.node and not state.half and interrupted is None and _ended_well(state):
-        return Assessment(state, wanted, _nothing(target, state, wanted), None, None, state.lock)
+        nothing = plan_from(target.name, state, kind=Kind.DEPLOY, heads_after=heads(state.applied), target=wanted)
+        return Assessment(state, wanted, nothing, None, None, state.lock)
     sources = read_sources(context, target, wanted.node, state.applied)
     if not sources.graph.scripts and not _has_folder(target, sources):
         places = " or ".join(f"{target.project.migrations}/{one}/" for one in target.project.version_locations)
@@ -169,23 +170,6 @@ def _has_folder(target: Target, sources: Sources) -> bool:
 
 def _takes_up(interrupted: Deployment | None, wanted: Changeset) -> bool:
     return interrupted is not None and interrupted.kind is Kind.DEPLOY and interrupted.node == wanted.node
-
-
-def _nothing(target: Target, state: State, wanted: Changeset) -> Plan:
-    now = heads(state.applied)
-    return Plan(
-        environment=target.name,
-        kind=Kind.DEPLOY,
-        way=None,
-        base_epoch=state.epoch,
-        base_versions=state.versions or (),
-        base_node=state.node,
-        base_branch=state.branch,
-        heads_before=now,
-        heads_after=now,
-        target=wanted,
-        steps=(),
-    )
 
 
 def _differ(applied: Mapping[str, Applied], graph: Graph) -> bool:

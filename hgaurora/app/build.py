@@ -32,7 +32,7 @@ from ..ports import Connection
 from ..watch import Watch
 from .assess import Sources, read_sources
 from .context import Context, Target
-from .deploy import new_deployment
+from .migrate import new_deployment
 from .session import child
 from .states import Held
 

@@ -14,13 +14,14 @@ from ..core import render
 from ..core.errors import HgAuroraError, LockHeld, StateError
 from ..core.graph import heads
 from ..core.model import Kind, Snapshot, State, Way
-from ..core.plan import to_json
+from ..core.plan import plan_from, to_json
 from ..core.steps import Plan, Restore
 from ..execute import Preview, RunRestore, walk
 from . import schema
 from .context import Context, Target
 from .delivery import deliver
-from .deploy import finished, locked, new_deployment
+from .lock import locked, moved
+from .migrate import finished, new_deployment
 from .report import Silent, StepReport
 
 if TYPE_CHECKING:
@@ -66,11 +67,7 @@ def begin(
             raise locked(context, target, 0.0)
         again = target.database.state()
         if again.epoch != state.epoch:
-            raise LockHeld(
-                f"{target.name} was changed by another run while this one was asked for",
-                state="this run changed nothing",
-                hint=f"{context.ui.front}revert {target.name} -n shows the plan as it is now",
-            )
+            raise moved(context, target, "was asked for", f"revert {target.name} -n shows the plan")
         deployment, _ = target.database.begin(
             new_deployment(context, target, plan),
             base_epoch=plan.base_epoch,
@@ -85,15 +82,11 @@ def begin(
 def _plan(context: Context, target: Target, state: State, snapshot: Snapshot, reverts: tuple[str, ...]) -> Plan:
     from .revert import changeset_of
 
-    return Plan(
-        environment=target.name,
+    return plan_from(
+        target.name,
+        state,
         kind=Kind.REVERT,
         way=Way.RESTORE,
-        base_epoch=state.epoch,
-        base_versions=state.versions or (),
-        base_node=state.node,
-        base_branch=state.branch,
-        heads_before=heads(state.applied),
         heads_after=snapshot.heads,
         target=changeset_of(context, snapshot.node, snapshot.tags.get("branch")),
         steps=tuple(Restore(action=action, snapshot=snapshot.id) for action in ACTIONS),

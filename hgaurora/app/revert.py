@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..core import render
-from ..core.errors import Declined, HgAuroraError, InputError, LockHeld, StateError
+from ..core.errors import Declined, HgAuroraError, InputError, StateError
 from ..core.graph import heads
 from ..core.model import Applied, Changeset, Deployment, Finding, Kind, Outcome, Repeated, Snapshot, State, Way
 from ..core.plan import plan_revert, to_json
@@ -21,7 +21,8 @@ from ..execute import Preview, walk
 from . import restore, schema
 from .context import Context, Target
 from .delivery import deliver
-from .deploy import locked, run_migrations
+from .lock import locked, moved
+from .migrate import run_migrations
 from .report import Silent
 from .session import child
 
@@ -124,11 +125,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
             raise locked(context, target, 0.0)
         again = target.database.state()
         if again.epoch != state.epoch:
-            raise LockHeld(
-                f"{target.name} was changed by another run while this one was asked for",
-                state="this run changed nothing",
-                hint=f"{context.ui.front}revert {target.name} -n shows the plan as it is now",
-            )
+            raise moved(context, target, "was asked for", f"revert {target.name} -n shows the plan")
         return run_migrations(context, target, plan, session, watch, scripts=[], supersede=supersede, started=started)
 
 

@@ -27,7 +27,7 @@ from .repeatable import Repeatable, undo
 from .state import check_state
 from .steps import Migrate, Plan, Repeat, Step, TakeSnapshot
 
-__all__ = ["check_state", "heads", "plan_deploy", "plan_revert", "to_json"]
+__all__ = ["check_state", "heads", "plan_deploy", "plan_from", "plan_revert", "to_json"]
 
 
 def plan_deploy(
@@ -64,15 +64,10 @@ def plan_deploy(
     coming = {path: _Coming(one.raw, one.sql, target.node, recorded=False) for path, one in (repeatables or {}).items()}
     steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents)
     _check(environment, state, steps, "take a changeset that keeps {names} as it ran, or ", restorable=restorable)
-    return Plan(
-        environment=environment,
+    return plan_from(
+        environment,
+        state,
         kind=Kind.DEPLOY,
-        way=None,
-        base_epoch=state.epoch,
-        base_versions=state.versions or (),
-        base_node=state.node,
-        base_branch=state.branch,
-        heads_before=heads(state.applied),
         heads_after=graph.heads,
         target=target,
         steps=_with_snapshots(steps, snapshot),
@@ -114,19 +109,47 @@ def plan_revert(
     }
     steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents or {})
     _check(environment, state, steps)
-    return Plan(
-        environment=environment,
+    return plan_from(
+        environment,
+        state,
         kind=Kind.REVERT,
         way=Way.DOWNGRADE,
+        heads_after=heads(wanted),
+        target=target,
+        steps=_with_snapshots(steps, "none" if snapshot == "none" else "deploy"),
+        reverts=tuple(reverts),
+        resumes=resumes,
+    )
+
+
+def plan_from(
+    environment: str,
+    state: State,
+    *,
+    kind: Kind,
+    way: Way | None = None,
+    heads_after: tuple[str, ...],
+    target: Changeset | None,
+    steps: tuple[Step, ...] = (),
+    notes: tuple[Finding, ...] = (),
+    reverts: tuple[str, ...] = (),
+    resumes: str | None = None,
+) -> Plan:
+    """A plan that is bound to a state; the rest as :class:`Plan` has it."""
+    return Plan(
+        environment=environment,
+        kind=kind,
+        way=way,
         base_epoch=state.epoch,
         base_versions=state.versions or (),
         base_node=state.node,
         base_branch=state.branch,
         heads_before=heads(state.applied),
-        heads_after=heads(wanted),
+        heads_after=heads_after,
         target=target,
-        steps=_with_snapshots(steps, "none" if snapshot == "none" else "deploy"),
-        reverts=tuple(reverts),
+        steps=steps,
+        notes=notes,
+        reverts=reverts,
         resumes=resumes,
     )
 
