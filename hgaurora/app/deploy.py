@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +23,7 @@ from . import schema
 from .assess import Assessment, Sources, assess, judged
 from .context import Context, Target
 from .delivery import deliver, prove
-from .lock import locked
+from .lock import wait
 from .migrate import finished, new_deployment, run_migrations
 from .report import Silent, StepReport
 from .session import child
@@ -174,22 +173,11 @@ def _nothing(
 def _wait(
     context: Context, target: Target, found: Assessment, options: Mapping[str, Any], started: float
 ) -> Assessment:
-    """Poll until nobody holds the lock; then look again.
+    """Wait until nobody holds the lock; then look again.
 
     :raises LockHeld: after ``lock-wait`` seconds.
     """
-    limit = target.settings.lock_wait
-    begun = context.clock.monotonic()
-    said = False
-    while (holder := target.database.holder()) is not None:
-        waited = context.clock.monotonic() - begun
-        if waited >= limit:
-            raise locked(context, target, waited)
-        if not said:
-            context.ui.status(f"    waiting   {target.name} is locked by {holder.application} (pid {holder.pid})")
-            said = True
-        context.ui.progress(target.name, item=f"waiting for {holder.application}", position=None, total=None)
-        context.clock.sleep(random.uniform(0.1, 0.4))
+    wait(context, target)
     again = assess(context, target, options.get("rev"), diffs=True)
     if again.done and again.holder is None and not context.json:
         took = render.duration(context.clock.monotonic() - started)

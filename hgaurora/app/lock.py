@@ -1,12 +1,32 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What is said where somebody else holds an environment's lock, or has changed it meanwhile."""
+"""Somebody else holds an environment's lock, or has changed it meanwhile: what is waited for, and what is said."""
 
 from __future__ import annotations
+
+import random
 
 from ..core import render
 from ..core.errors import LockHeld
 from .context import Context, Target
+
+
+def wait(context: Context, target: Target) -> None:
+    """Poll until nobody holds the lock.
+
+    :raises LockHeld: after ``lock-wait`` seconds.
+    """
+    begun = context.clock.monotonic()
+    said = False
+    while (holder := target.database.holder()) is not None:
+        waited = context.clock.monotonic() - begun
+        if waited >= target.settings.lock_wait:
+            raise locked(context, target, waited)
+        if not said:
+            context.ui.status(f"    waiting   {target.name} is locked by {holder.application} (pid {holder.pid})")
+            said = True
+        context.ui.progress(target.name, item=f"waiting for {holder.application}", position=None, total=None)
+        context.clock.sleep(random.uniform(0.1, 0.4))
 
 
 def locked(context: Context, target: Target, waited: float) -> LockHeld:

@@ -21,7 +21,7 @@ from ..execute import Preview, walk
 from . import restore, schema
 from .context import Context, Target
 from .delivery import deliver
-from .lock import locked, moved
+from .lock import locked, moved, wait
 from .migrate import run_migrations
 from .report import Silent
 from .session import child
@@ -68,7 +68,19 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
             hint=f"{context.ui.front}deploy {target.name} makes a first deploy",
         )
     if state.lock is not None:
-        raise locked(context, target, 0.0)
+        running = state.open
+        if running is None or not _takes_up(running, options) or options.get("dry_run"):
+            raise locked(context, target, 0.0)
+        # the same is under way; or it was killed, and its server session, which still runs a statement, outlives it
+        wait(context, target)
+        state = target.state()
+        if state.lock is not None:
+            raise locked(context, target, 0.0)
+        if not options.get("to") and (state.open is None or state.open.id != running.id):
+            # the newest deploy is another one now
+            if _there(state, goal := _interrupted_goal(context, target, running)):
+                return _already(context, target, state, goal, by=running.id)
+            raise moved(context, target, "waited", f"status {target.name} shows it")
     interrupted = state.open
     resumes = interrupted.id if interrupted is not None and _takes_up(interrupted, options) else None
     if options.get("resume") and resumes is None:
@@ -175,12 +187,16 @@ def _there(state: State, goal: Goal) -> bool:
     return state.open is None and state.node == (goal.changeset.node if goal.changeset else None)
 
 
-def _already(context: Context, target: Target, state: State, goal: Goal) -> dict[str, Any]:
+def _already(context: Context, target: Target, state: State, goal: Goal, *, by: str | None = None) -> dict[str, Any]:
+    """Nothing to do.
+
+    :param by: the revert that was waited for, and did it.
+    """
     if state.undelivered:
         deliver(context, target)
     if not context.json:
         place = render.place(state.node, state.branch, heads(state.applied))
-        context.ui.write(f"{target.name} is at {place}: nothing to do")
+        context.ui.write(f"{target.name} is at {place}: nothing to do{f', done by {by}' if by else ''}")
     return {"environment": target.name, "state": "reverted", "changed": False, "node": state.node, "steps": []}
 
 

@@ -219,8 +219,8 @@ class Ground:
             rows = cursor.fetchall()
         done = [text for state, text in rows if state == "done"]
         unknown = [text for state, text in rows if state != "done"]
-        if self.shape.transactional:
-            return "every statement here can be proven"
+        if self.shape.transactional and not (self.shape.opaque and unknown == [self.shape.opaque[0]]):
+            return f"{unknown} can be proven"
         if [found.statement] != [" ".join(text.split()) for text in unknown]:
             return f"it asks about {found.statement!r}, and the journal knows not of {unknown}"
         if found.stand != len(done):
@@ -231,6 +231,10 @@ class Ground:
 
     def _took_effect(self, found: Diagnosis) -> bool:
         """What a person finds out by a look at the table."""
+        if self.shape.opaque:
+            with self._connected() as connection, connection.cursor() as cursor:
+                cursor.execute(self.shape.opaque[1])
+                return cursor.fetchone() == (1,)
         if not any(" ".join(text.split()) == found.statement for text in self._passed):
             return False
         with self._connected() as connection:

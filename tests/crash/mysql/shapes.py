@@ -39,6 +39,7 @@ class Shape:
     :ivar engines: where its statements are understood.
     :ivar numbers: columns whose values the server draws; a statement that was rolled back may have used some up.
     :ivar transactional: False where a table of it is not; then only a person can decide.
+    :ivar opaque: a statement of which the tool can not see what it did, and the question by which a person does.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Shape:
     engines: tuple[str, ...] = (MARIADB, MYSQL)
     numbers: tuple[str, ...] = ()
     transactional: bool = True
+    opaque: tuple[str, str] | None = None
 
     @property
     def revert(self) -> bool:
@@ -609,6 +611,7 @@ def _programs() -> Iterable[Shape]:
             "DROP PROCEDURE raise_all",
             "INSERT INTO effects VALUES ('raised')",
         ),
+        opaque=("CALL raise_all(5)", "SELECT MIN(balance) > 100 FROM account"),
     )
     yield _one(
         "event",
