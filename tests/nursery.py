@@ -73,28 +73,56 @@ def possible() -> bool:
     return sys.platform == "linux" and platform.machine() in _CLONE and (3, 11) <= sys.version_info[:2] <= (3, 13)
 
 
-class Nursery:
-    """The side of the process that asks."""
+def _names() -> int:
+    """The mount namespace of this thread, which says what names of hosts resolve to (:mod:`tests.emulator.names`)."""
+    return os.stat("/proc/thread-self/ns/mnt").st_ino
 
-    def __init__(self, *flags: str, preloads: tuple[str, ...], **more: str) -> None:
+
+class Nursery:
+    """The side of the process that asks. The nursery begins when it is first asked, and anew in another namespace.
+
+    :param flags: of the interpreter.
+    :param program: the first words of what it starts.
+    :param more: its environment variables.
+    """
+
+    def __init__(self, *flags: str, program: list[str], preloads: tuple[str, ...], **more: str) -> None:
+        self._flags, self._program, self._preloads, self._more = flags, program, preloads, more
         self._owner = os.getpid()
         self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._born = 0
+
+    def popen(self, arguments: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        """What stands in for :class:`subprocess.Popen`."""
+        ours = os.getpid() == self._owner and arguments[: len(self._program)] == self._program and self._ready()
+        return _Forked(self, arguments, **options) if ours else subprocess.Popen(arguments, **options)
+
+    def _ready(self) -> bool:
+        """A new process dies with the thread that began the nursery, so that is the main one."""
+        with self._lock:
+            if self._process is not None and self._born == _names():
+                return True
+            if threading.current_thread() is not threading.main_thread():
+                return False
+            self._end()
+            self._begin()
+            return True
+
+    def _begin(self) -> None:
+        self._born = _names()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, *flags, __file__, str(theirs.fileno()), *preloads],
+                [sys.executable, *self._flags, __file__, str(theirs.fileno()), *self._preloads],
                 # pipes, as a file's object would be of another class; what is made of them at import is kept
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=(theirs.fileno(),),
-                env={name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ} | more,
+                env={name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ} | self._more,
                 cwd="/",
             )
-
-    def mine(self) -> bool:
-        """Whether this process is the one whose children it makes."""
-        return os.getpid() == self._owner
 
     def bear(self, arguments: list[str], folder: str, environment: dict[str, str], fds: dict[int, int]) -> int:
         """A new process; its id.
@@ -103,23 +131,32 @@ class Nursery:
         """
         words = {"arguments": arguments, "folder": folder, "environment": environment, "fds": list(fds)}
         with self._lock:
+            assert self._process is not None
             socket.send_fds(self._socket, [json.dumps(words).encode()], list(fds.values()))
             answer = self._socket.recv(64)
-        if not answer:
-            said = self._process.communicate()[1].decode()
-            raise AssertionError(f"the nursery is gone, exit code {self._process.returncode}: {said}")
+            if not answer:
+                said = self._process.communicate()[1].decode()
+                raise AssertionError(f"the nursery is gone, exit code {self._process.returncode}: {said}")
         return int(answer)
 
     def close(self) -> None:
         """No more processes."""
-        self._socket.close()
-        self._process.communicate()
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._socket.close()
+            self._process.communicate()
+            self._process = None
 
 
 class _Forked(subprocess.Popen[bytes]):
-    """A process out of a nursery, which the class that is made from this one has."""
+    """A process out of a nursery."""
 
-    nursery: Nursery
+    def __init__(self, nursery: Nursery, arguments: list[str], **options: Any) -> None:
+        self._nursery = nursery
+        super().__init__(arguments, **options)
 
     def _execute_child(self, args: Any, *rest: Any) -> None:
         # the order of CPython 3.11 to 3.13
@@ -127,20 +164,9 @@ class _Forked(subprocess.Popen[bytes]):
         p2cread, _, _, c2pwrite, _, errwrite = rest[9:15]
         fds = {0: p2cread, 1: c2pwrite, 2: errwrite, **{fd: fd for fd in pass_fds}}
         folder = os.fspath(cwd) if cwd is not None else os.getcwd()
-        self.pid = self.nursery.bear([os.fspath(one) for one in args], folder, dict(env), fds)
+        self.pid = self._nursery.bear([os.fspath(one) for one in args], folder, dict(env), fds)
         self._child_created = True
         self._close_pipe_fds(*rest[9:15])  # type: ignore[attr-defined]
-
-
-def _popen(nursery: Nursery, program: list[str]) -> Any:
-    """What stands in for :class:`subprocess.Popen` where processes are started whose first words are ``program``."""
-    forked = type("_Forked", (_Forked,), {"nursery": nursery})
-
-    def popen(arguments: list[str], **options: Any) -> Any:
-        ours = nursery.mine() and arguments[: len(program)] == program
-        return (forked if ours else subprocess.Popen)(arguments, **options)
-
-    return popen
 
 
 @contextlib.contextmanager
@@ -151,20 +177,16 @@ def instead() -> Any:
     from hgaurora.adapters.history import server
     from hgaurora.adapters.migrations import process
 
-    scripts = Nursery("-I", preloads=SCRIPTS)
-    mercurial = Nursery(preloads=MERCURIAL, HGRCPATH="", HGPLAIN="+strictflags", HGENCODING="UTF-8")
-    hg = server.find_hg()
-    places: tuple[tuple[Any, Nursery, list[str]], ...] = (
-        (process, scripts, [sys.executable, "-I"]),
-        (server, mercurial, [hg]),
-        (hglib.util, mercurial, [hg]),
-    )
-    for module, nursery, program in places:
-        module.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": _popen(nursery, program)})
+    scripts = Nursery("-I", program=[sys.executable, "-I"], preloads=SCRIPTS)
+    words = {"HGRCPATH": "", "HGPLAIN": "+strictflags", "HGENCODING": "UTF-8"}
+    mercurial = Nursery(program=[server.find_hg()], preloads=MERCURIAL, **words)
+    places: tuple[tuple[Any, Nursery], ...] = ((process, scripts), (server, mercurial), (hglib.util, mercurial))
+    for module, nursery in places:
+        module.subprocess = SimpleNamespace(**{**vars(subprocess), "Popen": nursery.popen})
     try:
         yield
     finally:
-        for module, _, _ in places:
+        for module, _ in places:
             module.subprocess = subprocess
         scripts.close()
         mercurial.close()

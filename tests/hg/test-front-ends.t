@@ -157,7 +157,9 @@ The extension is switched on by one line of hgrc. Its commands are listed:
   
     One line per environment: its changeset, branch, since when, and the
     migrations that are pending. For one environment also a deploy that runs or
-    was interrupted, and what the next run will do.
+    was interrupted, and what the next run will do. Where one of several can not
+    be looked at, that is said in its line, and the exit code is that of the
+    error.
   
     Example:
       hgaurora status
