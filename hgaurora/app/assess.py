@@ -148,6 +148,7 @@ def assess(context: Context, target: Target, rev: str | None, *, diffs: bool = F
         recorded=recorded,
         repeatables=sources.repeatables,
         restorable=not target.settings.is_cluster,
+        engine=target.engine,
     )
     return Assessment(state, wanted, plan, sources, interrupted, state.lock)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 from ..adapters.database import ledger
@@ -49,6 +50,8 @@ class Candidate:
     by_hand: tuple[str, ...] = ()
     #: asked for where it is shown
     find: Callable[[], tuple[str | None, str | None]] = lambda: (None, None)
+    #: asked for where it is equal or nearest, and then in ``after``
+    find_after: Callable[[], str | None] | None = None
     line: Line | None = None
     _found: tuple[str | None, str | None] | None = None
 
@@ -71,7 +74,16 @@ class Candidate:
     def place(self) -> str:
         """As screens call it."""
         said = render.place(self.node, self.branch)
-        return f"{said}, half way: after {self.after}" if self.after else said
+        if self.after is None:
+            return said
+        to = f" to {render.place(self.deployment.node, self.deployment.branch)}" if self.deployment else ""
+        return f"{said}, half way{to}: after {self.after}"
+
+    def settle(self) -> Candidate:
+        """Itself, with what is only asked for where it matters."""
+        if self.find_after is not None:
+            self.after, self.find_after = self.find_after(), None
+        return self
 
     @property
     def made_by(self) -> Deployment | None:
@@ -146,7 +158,7 @@ class Judged:
             self._lines.append(line)
             for one in line.stages:
                 if one.fingerprints.structure == self._prints.structure and self._texts(one) is not False:
-                    self.equal.append(one)
+                    self.equal.append(one.settle())
         self.equal.sort(key=self._rank, reverse=True)
 
     def best(self) -> Candidate | None:
@@ -157,7 +169,7 @@ class Judged:
         if not nearest:
             return None
         least = min(distance for distance, _ in nearest)
-        return max((one for distance, one in nearest if distance == least), key=self._rank)
+        return max((one.settle() for distance, one in nearest if distance == least), key=self._rank)
 
     def _texts(self, one: Candidate) -> bool | None:
         """Whether texts are equal; None: not to be judged."""
@@ -367,10 +379,17 @@ def of_tips(context: Context, like: build.Like) -> Iterator[Line]:
 
 def _line(context: Context, built: build.Built) -> Line:
     line = Line(lambda hashes: {one: built.contents[one] for one in hashes if one in built.contents})
-    for number, stage in enumerate(built.stages, 1):
-        find = partial(_made, context, built.node, stage.path, number == len(built.stages))
-        line.add(Candidate(stage.fingerprints, stage.changed, False, stage.heads, find=find))
+    for stage, following in zip_longest(built.stages, built.stages[1:]):
+        find = partial(_made, context, built.node, stage.path, following is None)
+        half = partial(_half, context, built.node, stage, following) if following is not None else None
+        line.add(Candidate(stage.fingerprints, stage.changed, False, stage.heads, find=find, find_after=half))
     return line
+
+
+def _half(context: Context, node: str, stage: build.Stage, following: build.Stage) -> str | None:
+    """The migration that a stage ends with, where the changeset that brought it brought the next one too."""
+    same = _made(context, node, stage.path, False) == _made(context, node, following.path, False)
+    return stage.revision if same else None
 
 
 def _made(context: Context, node: str, path: str, end: bool) -> tuple[str | None, str | None]:

@@ -71,16 +71,9 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
         running = state.open
         if running is None or not _takes_up(running, options) or options.get("dry_run"):
             raise locked(context, target, 0.0)
-        # the same is under way; or it was killed, and its server session, which still runs a statement, outlives it
-        wait(context, target)
+        if (done := _awaited(context, target, running, options)) is not None:
+            return done
         state = target.state()
-        if state.lock is not None:
-            raise locked(context, target, 0.0)
-        if not options.get("to") and (state.open is None or state.open.id != running.id):
-            # the newest deploy is another one now
-            if _there(state, goal := _interrupted_goal(context, target, running)):
-                return _already(context, target, state, goal, by=running.id)
-            raise moved(context, target, "waited", f"status {target.name} shows it")
     interrupted = state.open
     resumes = interrupted.id if interrupted is not None and _takes_up(interrupted, options) else None
     if options.get("resume") and resumes is None:
@@ -114,6 +107,7 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
             reverts=goal.reverts,
             resumes=resumes,
             repeated=goal.repeated,
+            engine=target.engine,
         )
     except StateError as error:
         if target.aurora is not None and (error.data.get("irreversible") or error.data.get("half")):
@@ -122,6 +116,8 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
                 error.hint += f"; or restore {goal.snapshot.id} into a new cluster by AWS's own means"
         elif error.data.get("irreversible") and goal.snapshot is None:
             error.hint = "there is no snapshot from before it either: go forward with a new migration"
+        elif error.data.get("half") and goal.snapshot is None and error.hint:
+            error.hint = error.hint.partition("; or go back by restore")[0]
         raise
     if plan.empty and _there(state, goal):
         return _already(context, target, state, goal)
@@ -133,12 +129,39 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
     confirm(context, target, options, f"run {way.value}")
     supersede = interrupted.id if interrupted is not None and resumes is None else None
     with child(target, plan, None, goal.applied) as session:
-        if not session.lock():
-            raise locked(context, target, 0.0)
-        again = target.database.state()
-        if again.epoch != state.epoch:
-            raise moved(context, target, "was asked for", f"revert {target.name} -n shows the plan")
-        return run_migrations(context, target, plan, session, watch, scripts=[], supersede=supersede, started=started)
+        if session.lock():
+            again = target.database.state()
+            if again.epoch != state.epoch:
+                raise moved(context, target, "was asked for", f"revert {target.name} -n shows the plan")
+            return run_migrations(
+                context, target, plan, session, watch, scripts=[], supersede=supersede, started=started
+            )
+    # somebody was quicker
+    running = target.state().open
+    if running is None or not _takes_up(running, options):
+        raise locked(context, target, 0.0)
+    return _awaited(context, target, running, options) or _revert(context, target, options, started)
+
+
+def _awaited(
+    context: Context, target: Target, running: Deployment, options: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Wait for a revert that this one would go on with: another one of the same; or one that was killed, and its server
+    session, which still runs a statement, outlives it.
+
+    :returns: None where it was cut off, or where ``--to`` says what is left to do.
+    :raises LockHeld: it does not end, or did something else.
+    """
+    wait(context, target)
+    state = target.state()
+    if state.lock is not None:
+        raise locked(context, target, 0.0)
+    if options.get("to") or (state.open is not None and state.open.id == running.id):
+        return None
+    # the newest deploy is another one now
+    if _there(state, goal := _interrupted_goal(context, target, running)):
+        return _already(context, target, state, goal, by=running.id)
+    raise moved(context, target, "waited", f"status {target.name} shows it")
 
 
 def _dry_run(context: Context, target: Target, plan: Plan) -> dict[str, Any]:

@@ -42,6 +42,7 @@ def plan_deploy(
     recorded: Mapping[str, bytes] | None = None,
     repeatables: Mapping[str, Repeatable] | None = None,
     restorable: bool = True,
+    engine: str = "postgresql",
 ) -> Plan:
     """The steps that bring an environment to the migrations of a changeset.
 
@@ -51,6 +52,7 @@ def plan_deploy(
         files that are gone they have to be there.
     :param repeatables: the repeatable files of the target, by path.
     :param restorable: a revert can restore a snapshot of the environment; for the hint.
+    :param engine: whose SQL the repeatable files are.
     :raises PolicyError: the target has more than one head.
     :raises StateError: a migration that can not be downgraded would have to be, or one that stopped half way
         would be left so.
@@ -62,7 +64,7 @@ def plan_deploy(
     migrations = [_down(state.applied[revision], contents) for revision in down]
     migrations += [_up(graph.scripts[revision], target.node) for revision in up]
     coming = {path: _Coming(one.raw, one.sql, target.node, recorded=False) for path, one in (repeatables or {}).items()}
-    steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents)
+    steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents, engine)
     _check(environment, state, steps, "take a changeset that keeps {names} as it ran, or ", restorable=restorable)
     return plan_from(
         environment,
@@ -87,6 +89,7 @@ def plan_revert(
     reverts: Sequence[str] = (),
     resumes: str | None = None,
     repeated: Mapping[str, Repeated] | None = None,
+    engine: str = "postgresql",
 ) -> Plan:
     """The steps that bring an environment back to what was applied at an earlier point, by downgrade.
 
@@ -98,6 +101,7 @@ def plan_revert(
         in force then or now they have to be there.
     :param repeated: the repeatable files in force as of that point, by path.
     :param reverts: ids of the deployments that are taken back.
+    :param engine: as :func:`plan_deploy`.
     :raises StateError: as :func:`plan_deploy`.
     """
     down, up = _moves(state.applied, wanted)
@@ -107,7 +111,7 @@ def plan_revert(
         path: _Coming(one.raw, _sql(path, one.raw, contents or {}), one.node, recorded=True)
         for path, one in (repeated or {}).items()
     }
-    steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents or {})
+    steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents or {}, engine)
     _check(environment, state, steps)
     return plan_from(
         environment,
@@ -284,6 +288,7 @@ def _repeated(
     migrations: Sequence[Migrate],
     coming: Mapping[str, _Coming],
     contents: Mapping[str, bytes],
+    engine: str,
 ) -> list[Migrate | Repeat]:
     """The migrations, with the repeatable files that go in front of them and those that run behind them.
 
@@ -294,7 +299,7 @@ def _repeated(
     down = []
     for path in sorted(set(state.repeated) - set(coming), reverse=True):
         was = state.repeated[path]
-        back = undo(contents[was.raw])
+        back = undo(contents[was.raw], engine)
         if back is None:
             raise StateError(
                 f"{path} would have to be taken back, and nothing says how",

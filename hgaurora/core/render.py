@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from .model import Changeset, Deployment, Finding, Kind, Outcome, Snapshot, StepRow, Way
+from .model import Changeset, Deployment, Direction, Finding, Kind, Outcome, Snapshot, StepRow, Way
 from .steps import Migrate, Plan, Repeat, Restore, Step, TakeSnapshot
 
 WIDTH = 80
@@ -152,12 +152,17 @@ def _person(author: str) -> str:
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """One line a step, numbered, as they will run."""
+    """One line a step, numbered, as they will run; what takes a repeatable file back, in full below them: it may drop
+    what was there before the file."""
     rows = [("step", "what", "", "note")]
     for number, step in enumerate(plan.steps, 1):
         rows.append((str(number), step.verb, step_what(step, plan.environment), step_note(step)))
-    lines = table(rows)
-    return [cut(line, WIDTH) if len(line) > WIDTH else line for line in lines]
+    lines = [cut(line, WIDTH) if len(line) > WIDTH else line for line in table(rows)]
+    for step in plan.repeats:
+        if step.direction is Direction.DOWN:
+            lines.append(f"{step.name} is taken back by")
+            lines += [f"  {' '.join(one.split())}" for one in step.sql.split(";\n")]
+    return lines
 
 
 def unchanged(plan: Plan) -> str:

@@ -65,14 +65,23 @@ def read(files: Mapping[str, bytes]) -> dict[str, Repeatable]:
     return found
 
 
-_PIECE = re.compile(
-    r"""(?P<comment>--[^\n]*|/\*.*?\*/)|(?P<quoted>'(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|`[^`]*`)"""
-    r"""|(?P<dollar>(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag))|(?P<semi>;)|(?P<word>\w+)|(?P<other>.)""",
+_REST = r"""|(?P<semi>;)|(?P<word>\w+)|(?P<other>.)"""
+#: PostgreSQL: a backslash escapes in E'' alone, and comments nest (here: once)
+_POSTGRESQL = re.compile(
+    r"""(?P<comment>--[^\n]*|/\*(?:/\*.*?\*/|.)*?\*/)"""
+    r"""|(?P<quoted>\b[eE]'(?:[^'\\]|''|\\.)*'|'(?:[^']|'')*'|"(?:[^"]|"")*")"""
+    rf"""|(?P<dollar>(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag)){_REST}""",
+    re.S,
+)
+#: MySQL: ``#`` begins a comment, and ``--`` only before white space
+_MYSQL = re.compile(
+    r"""(?P<comment>(?:\#|--(?=\s|\Z))[^\n]*|/\*(?!!).*?\*/)"""
+    r"""|(?P<quoted>'(?:[^'\\]|''|\\.)*'|"(?:[^"\\]|""|\\.)*"|`[^`]*`)""" + _REST,
     re.S,
 )
 
 
-def statements(sql: str) -> Iterator[str]:
+def statements(sql: str, engine: str = "postgresql") -> Iterator[str]:
     """Each statement of a text, without comments outside of it and without the semicolon.
 
     A body between BEGIN and its END counts to its statement, and so does a body in dollar quotes.
@@ -80,7 +89,7 @@ def statements(sql: str) -> Iterator[str]:
     kept: list[str] = []
     depth, words = 0, 0
     creates = False
-    for piece in _PIECE.finditer(sql):
+    for piece in (_MYSQL if engine == "mysql" else _POSTGRESQL).finditer(sql):
         word = (piece["word"] or "").upper()
         if piece["comment"] and not kept:
             continue
@@ -146,7 +155,26 @@ _UNDO: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str | None]], ...]
 )
 
 
-def undo(content: bytes) -> tuple[str, ...] | None:
+def _signature(rest: str) -> str:
+    """The arguments that stand in front of a text, in parentheses and without their defaults."""
+    kept: list[str] = []
+    depth, default = 0, False
+    for piece in _POSTGRESQL.finditer(rest):
+        text = piece.group()
+        if depth == 0 and text != "(":
+            if text.isspace():
+                continue
+            return ""
+        depth += {"(": 1, ")": -1}.get(text, 0)
+        if depth == 0:
+            return "".join(kept).strip() + ")"
+        default = depth > 1 and default if text == "," else default or text.upper() in {"DEFAULT", "="}
+        if not default and not piece["comment"]:
+            kept.append(text)
+    return ""
+
+
+def undo(content: bytes, engine: str = "postgresql") -> tuple[str, ...] | None:
     """The statements that take a file back; None where neither it nor its text says how.
 
     What follows ``-- down``, else for each statement, last first: the drop of what it creates, the revoke of what it
@@ -154,13 +182,16 @@ def undo(content: bytes) -> tuple[str, ...] | None:
     """
     up, *down = _DOWN.split(content.decode(), maxsplit=1)
     if down:
-        return tuple(statements(down[0]))
+        return tuple(statements(down[0], engine))
     back: list[str] = []
-    for statement in statements(up):
+    for statement in statements(up, engine):
         match = next(((pattern.match(statement), make) for pattern, make in _UNDO if pattern.match(statement)), None)
         if match is None or match[0] is None:
             return None
         text = match[1](match[0])
+        if text is not None and engine == "postgresql" and text.startswith(("DROP FUNCTION", "DROP PROCEDURE")):
+            # another one may have the same name
+            text += _signature(statement[match[0].end() :])
         if text is not None:
             back.append(text)
     return tuple(reversed(back))

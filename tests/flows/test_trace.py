@@ -13,7 +13,7 @@ from psycopg import sql as names
 
 from hgaurora.core.errors import InputError, SecurityError
 from tests.engines import fresh_database, with_database
-from tests.world import Repo, call, dump, migration, query, settings, sql
+from tests.world import Repo, bare, call, dump, migration, query, settings, sql
 
 ONE = migration(
     "0001",
@@ -248,3 +248,24 @@ def test_a_ledger_of_another_user_names_that_one(repo: Repo, nodes: list[str], p
             pg_database,
             f"REASSIGN OWNED BY {owner} TO CURRENT_USER; DROP OWNED BY {reader}; DROP ROLE {owner}; DROP ROLE {reader}",
         )
+
+
+def test_a_changeset_of_two_migrations_of_which_one_ran(repo: Repo, pg_database: str, pg_server: str) -> None:
+    """Half of a changeset is not the changeset: by a build, and by a ledger."""
+    made = {
+        f"migrations/versions/{n}_t.py": migration(n, before, sql(f"CREATE TABLE t{n} (id int)"))
+        for n, before in (("0001", None), ("0002", "0001"))
+    }
+    node = repo.commit({"hgaurora.toml": settings({"dev": pg_database}), **made}, "both")
+    with fresh_database(pg_server) as other:
+        query(other, "CREATE TABLE t0001 (id int)")
+        for deployed in (False, True):
+            if deployed:
+                call(repo, "deploy", env="dev")
+            said = call(repo, "trace", url=bare(other))
+            assert "half way" in said.out[0]
+            assert ": after 0001, by schema alone" in said.out[0]
+            assert node[:12] in said.out[0]
+            assert call(repo, "trace", url=bare(other), json=True).json()[0]["after"] == "0001"
+        query(other, "CREATE TABLE t0002 (id int)")
+        assert call(repo, "trace", url=bare(other)).out[0].startswith(f"this database is at {node[:12]} (default), by")

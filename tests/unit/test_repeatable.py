@@ -28,8 +28,9 @@ GRAPH = Graph.parse({"versions/a_it.py": script_source("a"), "versions/b_it.py":
     [
         ("select 1; select 2", ["select 1", "select 2"]),
         ("-- a; b\nselect ';' /* ; */ from t; ", ["select ';' /* ; */ from t"]),
-        ('select "a;b", `c;d`', ['select "a;b", `c;d`']),
-        ("select 'it''s;', '\\';'", ["select 'it''s;', '\\';'"]),
+        ("select E'it\\';', ';'", ["select E'it\\';', ';'"]),
+        ("select '\\' as a; select 'x'", ["select '\\' as a", "select 'x'"]),
+        ("/* a /* b; */ c; */ select 1; select 2", ["select 1", "select 2"]),
         (
             "create function f() returns int language sql as $x$ select 1; $x$; select 2",
             ["create function f() returns int language sql as $x$ select 1; $x$", "select 2"],
@@ -54,14 +55,31 @@ def test_statements(text: str, found: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('select "a;b", `c;d`', ['select "a;b", `c;d`']),
+        ("select 'it''s;', '\\';'", ["select 'it''s;', '\\';'"]),
+        ("# a; b\nselect 1; # c\nselect 2", ["select 1", "select 2"]),
+        ("select 1--1; select 2 -- x", ["select 1--1", "select 2 -- x"]),
+    ],
+)
+def test_statements_of_mysql(text: str, found: list[str]) -> None:
+    assert list(statements(text, "mysql")) == found
+
+
+@pytest.mark.parametrize(
     ("text", "back"),
     [
         ("create view s.v as select 1", ("DROP VIEW IF EXISTS s.v",)),
         ("create or replace recursive view v(n) as select 1", ("DROP VIEW IF EXISTS v",)),
         ('create materialized view "a v" as select 1', ('DROP MATERIALIZED VIEW IF EXISTS "a v"',)),
         ("drop view if exists v; create view v as select 1; comment on view v is 'x'", ("DROP VIEW IF EXISTS v",)),
-        ("create function f(a int) returns int language sql as $$ select 1 $$", ("DROP FUNCTION IF EXISTS f",)),
-        ("create or replace procedure p() language sql as ''", ("DROP PROCEDURE IF EXISTS p",)),
+        ("create function f(a int) returns int language sql as $$ select 1 $$", ("DROP FUNCTION IF EXISTS f(a int)",)),
+        ("create or replace procedure p() language sql as ''", ("DROP PROCEDURE IF EXISTS p()",)),
+        (
+            "create function f(a int default g(1, 2), b numeric(3, 1) = 2, out c text) language sql as ''",
+            ("DROP FUNCTION IF EXISTS f(a int , b numeric(3, 1) , out c text)",),
+        ),
         (
             "create trigger t after insert or update of a on s.o for each row execute function f()",
             ("DROP TRIGGER IF EXISTS t ON s.o",),
@@ -83,6 +101,13 @@ def test_statements(text: str, found: list[str]) -> None:
 )
 def test_undo(text: str, back: tuple[str, ...] | None) -> None:
     assert undo(text.encode()) == back
+
+
+def test_undo_on_mysql() -> None:
+    """One of a name."""
+    assert undo(b"# of the shop\ncreate function f(a int) returns int return 1", "mysql") == (
+        "DROP FUNCTION IF EXISTS f",
+    )
 
 
 def test_read() -> None:
