@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core import render
+from ..core.errors import HgAuroraError
 from ..core.schema import words
 from ..core.schema.delta import Delta
 from .assess import not_restoring
@@ -25,54 +26,72 @@ class _Deltas:
 
 
 def run(context: Context, options: Mapping[str, Any]) -> int:
-    """The timeline of one environment, or of each."""
+    """The timeline of one environment, or of each.
+
+    :returns: 0; of several, the exit code of the first error of those that could not be asked.
+    """
     chosen = [options["env"]] if options.get("env") else context.names()
     limit = int(options["limit"]) if options.get("limit") else None
     objects: list[dict[str, Any]] = []
+    code = 0
     for number, name in enumerate(chosen):
-        target = context.target(name)
-        restoring = target.control.restoring()
-        if restoring is not None and restoring["done"] == "close":
-            not_restoring(context, target)
-        if not target.control.exists() or target.state().ledger is None:
-            if not context.json:
-                context.ui.write(f"{name}: nothing was deployed yet")
-            continue
-        deployments = target.database.deployments(limit=limit)
-        by_id: dict[str, list[Any]] = {one.id: [] for one in deployments}
-        for step in target.database.steps(list(by_id)):
-            by_id[step.deployment].append(step)
-        deltas = _deltas(target, by_id) if context.json or context.verbose else _Deltas({}, {})
-        if context.json:
-            objects.extend(
-                {
-                    "environment": name,
-                    **render.deployment_json(one),
-                    "migrations": [
-                        {
-                            "revision": s.revision,
-                            "direction": s.direction.value,
-                            "migration": s.path.rsplit("/", 1)[-1].removesuffix(".py"),
-                            "node": s.node,
-                            "snapshot": s.snapshot,
-                            "delta": deltas.steps.get((s.deployment, s.revision, s.direction.value), []),
-                        }
-                        for s in by_id[one.id]
-                    ],
-                    "beside": deltas.beside.get(one.id, []),
-                }
-                for one in deployments
-            )
-            continue
-        if number and len(chosen) > 1:
+        if number and not context.json:
             context.ui.write("")
-        rows = [(one, by_id[one.id]) for one in deployments]
-        said = _said(deltas, target.settings.schema)
-        for line in render.log_lines(rows, verbose=context.verbose, said=said):
-            context.ui.write(line)
+        try:
+            objects += _of(context, name, limit)
+        except HgAuroraError as error:
+            if len(chosen) == 1:
+                raise
+            code = code or error.exit_code
+            objects.append({"environment": name, **error.as_json()})
+            if not context.json:
+                context.ui.write(f"{name}: not known: {error.message}")
+                if error.hint:
+                    context.ui.write(f"({error.hint})")
     if context.json:
         context.ui.write(json.dumps(objects))
-    return 0
+    return code
+
+
+def _of(context: Context, name: str, limit: int | None) -> list[dict[str, Any]]:
+    """Print one environment's, or return it for JSON."""
+    target = context.target(name)
+    restoring = target.control.restoring()
+    if restoring is not None and restoring["done"] == "close":
+        not_restoring(context, target)
+    if not target.control.exists() or target.state().ledger is None:
+        if not context.json:
+            context.ui.write(f"{name}: nothing was deployed yet")
+        return []
+    deployments = target.database.deployments(limit=limit)
+    by_id: dict[str, list[Any]] = {one.id: [] for one in deployments}
+    for step in target.database.steps(list(by_id)):
+        by_id[step.deployment].append(step)
+    deltas = _deltas(target, by_id) if context.json or context.verbose else _Deltas({}, {})
+    if context.json:
+        return [
+            {
+                "environment": name,
+                **render.deployment_json(one),
+                "migrations": [
+                    {
+                        "revision": s.revision,
+                        "direction": s.direction.value,
+                        "migration": s.path.rsplit("/", 1)[-1].removesuffix(".py"),
+                        "node": s.node,
+                        "snapshot": s.snapshot,
+                        "delta": deltas.steps.get((s.deployment, s.revision, s.direction.value), []),
+                    }
+                    for s in by_id[one.id]
+                ],
+                "beside": deltas.beside.get(one.id, []),
+            }
+            for one in deployments
+        ]
+    rows = [(one, by_id[one.id]) for one in deployments]
+    for line in render.log_lines(rows, verbose=context.verbose, said=_said(deltas, target.settings.schema)):
+        context.ui.write(line)
+    return []
 
 
 def _deltas(target: Target, deployments: Collection[str]) -> _Deltas:

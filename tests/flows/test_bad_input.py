@@ -84,3 +84,10 @@ def test_one_of_two_servers_is_gone(repo: Repo, pg_database: str, form: tuple[st
         assert re.search(r"^dev +not known ", done.stdout, re.M)
         assert re.search(r"^prod +none ", done.stdout, re.M)
     assert command(repo, "status", "prod", *form).returncode == 0
+    logged = command(repo, "log", *form)
+    assert logged.returncode == 100
+    if form:
+        assert [one["environment"] for one in json.loads(logged.stdout)] == ["dev"]
+    else:
+        assert re.search(r"^dev: not known: ", logged.stdout, re.M)
+        assert "prod: nothing was deployed yet" in logged.stdout
