@@ -47,6 +47,15 @@ class Event:
     revision: str | None
     direction: Direction | None
 
+    def takes_back(self, other: Event) -> bool:
+        """Whether it is the downgrade of what another one's migration did here, and leaves what was there before."""
+        if (self.direction, other.direction) != (Direction.DOWN, Direction.UP) or self.revision != other.revision:
+            return False
+        this, that = self.change, other.change
+        if (this.before or {}, this.after or {}) != (that.after or {}, that.before or {}):
+            return False
+        return (this.path, this.now) == (that.now, that.path)
+
 
 @dataclass
 class Life:
@@ -60,6 +69,18 @@ class Life:
     default: str = ""
     #: whether names with upper case letters need quotes
     folds: bool = True
+
+    @property
+    def standing(self) -> list[Event]:
+        """The events without round trips: changes that a revert took back exactly, and the taking back."""
+        kept: list[Event] = []
+        for event in self.events:
+            undone = next((one for one in reversed(kept) if event.takes_back(one)), None)
+            if undone is None:
+                kept.append(event)
+            else:
+                kept.remove(undone)
+        return kept
 
     @property
     def near(self) -> tuple[str, ...]:
@@ -187,8 +208,9 @@ def _lives(target: Target) -> Iterator[Life]:
             hint=f"{target.context.ui.front}deploy {target.name} records it",
         )
     found: dict[Key, Life] = {}
+    gone: dict[tuple[str | None, Key], list[Life]] = {}
     for event in _events(target):
-        _live(found, event)
+        _live(found, gone, event)
     # what was there when the ledger first looked has no change of its own
     from ..core.schema.form import schema_of
 
@@ -220,22 +242,31 @@ def _events(target: Target) -> Iterator[Event]:
             )
 
 
-def _live(found: dict[Key, Life], event: Event) -> None:
+def _live(found: dict[Key, Life], gone: dict[tuple[str | None, Key], list[Life]], event: Event) -> None:
+    """The next event.
+
+    :param gone: what a migration dropped, with what hung on it, to come back where that is taken back.
+    """
     change = event.change
     if change.action == "renamed" and change.to is not None:
         _moved(found, change)
     key = (change.kind, change.now)
     if change.action == "dropped":
-        found.pop(key, None)
+        life = found.pop(key, None) or Life(*key)
+        life.events.append(event)
+        lives = [life]
         if not KINDS[change.kind].nested:
             below = [other for other in found if KINDS[other[0]].nested and other[1][:-1] == change.path]
-            for other in below:
-                del found[other]
+            lives += [found.pop(other) for other in below]
+        if event.direction is Direction.UP:
+            gone[event.revision, key] = lives
         return
-    life = found.get(key)
-    if life is None or change.action == "added":
-        life = found[key] = Life(*key)
-    life.events.append(event)
+    if change.action == "added" and event.direction is Direction.DOWN:
+        for life in gone.pop((event.revision, key), ()):
+            found[life.kind, life.path] = life
+    elif change.action == "added":
+        found.pop(key, None)
+    found.setdefault(key, Life(*key)).events.append(event)
 
 
 def _moved(found: dict[Key, Life], change: Change) -> None:
@@ -301,9 +332,9 @@ def _parsed(wanted: str) -> list[str]:
 
 def _own(life: Life, top: Life | None) -> bool:
     """Whether a nested thing has a past of its own: it came or changed later than what it hangs on."""
-    if top is None or not life.events:
+    if top is None or not life.standing:
         return top is None
-    return not top.events or life.events[-1].at != top.events[0].at
+    return not top.standing or life.standing[-1].at != top.standing[0].at
 
 
 # ---- who, and where else
@@ -383,7 +414,7 @@ class _Reached:
 
 
 def _row(context: Context, target: Target, life: Life, who: _Who, reached: _Reached) -> tuple[str, ...]:
-    event = life.events[-1] if life.events else None
+    event = next(reversed(life.standing), None)
     changeset, request = who.of(event)
     if changeset is None:
         cause = event.cause if event else "adopted"
@@ -401,7 +432,7 @@ def _row(context: Context, target: Target, life: Life, who: _Who, reached: _Reac
 
 
 def _json(target: Target, life: Life, who: _Who, reached: _Reached) -> dict[str, Any]:
-    event = life.events[-1] if life.events else None
+    event = next(reversed(life.standing), None)
     changeset, request = who.of(event)
     return {
         "environment": target.name,

@@ -200,7 +200,8 @@ class Target:
         if self.aurora is not None:
             cluster, product = self.settings.cluster, self.aurora.described().words
             return f"{cluster}, database {self.settings.database}, {product}, {self.settings.region}"
-        return f"{'MySQL' if self.settings.engine == 'mysql' else 'PostgreSQL'} at {self.settings.url}"
+        said = "MariaDB" if (self.settings.url or "").startswith("mariadb:") else "MySQL"
+        return f"{said if self.settings.engine == 'mysql' else 'PostgreSQL'} at {self.settings.url}"
 
     def close(self) -> None:
         """Close what was opened."""

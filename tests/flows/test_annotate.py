@@ -125,3 +125,24 @@ def test_more_environments_than_fit(repo: Repo, pg_server: str, pg_database: str
         assert row.split()[0] == "orders"
         assert below.split(", ")[1:] == ["integration no", "acceptance no", "production no"]
         assert len(below) <= 80
+
+
+def test_what_a_revert_put_back_is_whose_it_was(shop: Repo, pg_database: str) -> None:
+    """Dropped and changed, and taken back; but not where the way back made something else."""
+    first = shop.commit({_v("0001_orders"): ONE.replace("(id int)", "(id int, note text, state text)")})
+    second = shop.commit({_v("0002_gross"): TWO})
+    gone = (
+        "ALTER TABLE orders DROP gross, ALTER note TYPE varchar(40), ALTER state TYPE varchar(40);"
+        "CREATE TABLE other (id int)"
+    )
+    back = "DROP TABLE other;ALTER TABLE orders ADD gross int, ALTER note TYPE text, ALTER state TYPE char(9)"
+    third = shop.commit({_v("0003_gone"): migration("0003", "0002", sql(gone), sql(back))})
+    for node in (first, second, third):
+        call(shop, "deploy", env="dev", rev=node)
+    assert {name: row[0] for name, row in _rows(shop).items()}["orders.note"] == third[:12]
+    call(shop, "revert", env="dev", yes=True)
+    assert {name: row[0] for name, row in _rows(shop, object="orders").items()} == {
+        "orders": first[:12], "orders.gross": second[:12], "orders.state": third[:12],
+    }  # fmt: skip
+    life = call(shop, "annotate", env="dev", object="orders.gross", json=True).json()[0]["life"]
+    assert [one["direction"] for one in life] == ["up", "up", "down"]
