@@ -166,8 +166,8 @@ COMMANDS: tuple[Command, ...] = (
         "status",
         "show where each environment is",
         "One line per environment: its changeset, branch, since when, and the migrations that are pending. For one "
-        "environment also a deploy that runs or was interrupted, and what the next run will do. Where one of several "
-        "can not be looked at, that is said in its line, and the exit code is that of the error.",
+        "environment also a deploy that runs or was interrupted, and what the next run will do. Where one "
+        "can not be looked at, or its pending migrations are not known, that is said, with the exit code of the error.",
         (
             ("", "every environment"),
             ("--follow staging-88", "watch one deploy until it ends"),

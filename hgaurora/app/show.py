@@ -43,7 +43,8 @@ Seen = Assessment | Unplanned | Restoring | HgAuroraError
 def status(context: Context, options: Mapping[str, Any]) -> int:
     """Where each environment is, what is pending, and what an interrupted deploy will do next.
 
-    :returns: 0; of several, the exit code of the first error of those that could not be looked at.
+    :returns: 0; where an environment could not be looked at, or no deploy can be planned from what is there, the exit
+        code of the first such error.
     """
     if options.get("follow"):
         return _follow(context, options["follow"])
@@ -61,14 +62,15 @@ def status(context: Context, options: Mapping[str, Any]) -> int:
                 found.append((target, _look(context, target)))
             except HgAuroraError as error:
                 found.append((target, error))
-    unseen = next((seen.exit_code for _, seen in found if isinstance(seen, HgAuroraError)), 0)
+    whys = (seen.why if isinstance(seen, Unplanned) else seen for _, seen in found)
+    unseen = next((why.exit_code for why in whys if isinstance(why, HgAuroraError)), 0)
     if context.json:
         context.ui.write(json.dumps([_status_json(target, seen) for target, seen in found]))
         return unseen
     if options.get("env") and not isinstance(found[0][1], HgAuroraError):
         for line in _one(context, found[0][0], found[0][1]):
             context.ui.write(line)
-        return 0
+        return unseen
     rows: list[tuple[str, ...]] = [("environment", "changeset", "branch", "since", "pending")]
     rows.extend(_row(target, seen) for target, seen in found)
     for line in render.table(rows):
@@ -230,8 +232,8 @@ def _open(context: Context, target: Target, seen: Assessment | Unplanned, deploy
         sent = render.stand(half, "statement") if half else "not one statement of it stands"
         lines.append(f"  open    {first.name}: {sent}")
         lines.append(f"  next    takes up at {first.name}" + (" after the statements that stand" if half else ""))
-    back = "" if state.half else f"; {front}revert {target.name} takes it back"
-    lines.append(f"({front}deploy {target.name} goes on{back})")
+    more = ", or asks what only a person can tell" if state.half else f"; {front}revert {target.name} takes it back"
+    lines.append(f"({front}deploy {target.name} goes on{more})")
     return lines
 
 

@@ -342,4 +342,7 @@ def test_status_speaks_where_nothing_can_be_planned(shop: Repo, nodes: list[str]
     found = call(shop, "status", env="dev", json=True).json()[0]
     assert (found["node"], found["heads"], found["pending"]) == (nodes[2], ["0003"], None)
     assert "0004_broken.py" in found["problem"]
-    assert any("0004_broken.py" in line for line in call(shop, "status").out)
+    for options in ({}, {"env": "dev"}):
+        said = call(shop, "status", **options)
+        assert any("0004_broken.py" in line for line in said.out)
+        assert said.code == 10, "a script that looks at the exit code alone is not told that nothing is pending"

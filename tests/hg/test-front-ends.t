@@ -157,9 +157,9 @@ The extension is switched on by one line of hgrc. Its commands are listed:
   
     One line per environment: its changeset, branch, since when, and the
     migrations that are pending. For one environment also a deploy that runs or
-    was interrupted, and what the next run will do. Where one of several can not
-    be looked at, that is said in its line, and the exit code is that of the
-    error.
+    was interrupted, and what the next run will do. Where one can not be looked
+    at, or its pending migrations are not known, that is said, with the exit
+    code of the error.
   
     Example:
       hgaurora status

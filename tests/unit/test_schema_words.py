@@ -274,6 +274,11 @@ def test_a_rendering_says_all_that_is_unusual(one: Schema) -> None:
     assert say.rendering(one) == say.rendering(make.shuffled(random.Random(1), one))
 
 
+def test_a_block_begins_with_what_the_rest_hangs_on() -> None:
+    one = schema(("column", "public.v.a", {"type": "integer"}), ("view", "public.v", {"definition": "select 1 as a"}))
+    assert say.rendering(one)[0] == "view public.v"
+
+
 def test_a_unified_diff_is_of_what_differs() -> None:
     same = ("view", "public.same", {"definition": "select 1"})
     before = schema(

@@ -412,7 +412,8 @@ def block(content: bytes) -> list[str]:
     """One part to read: everything that is not usual of each of its objects, a line each; long texts as they are."""
     said: list[str] = []
     objects = schema_of("", "", [content]).objects
-    for name, kind in KINDS.items():
+    # what others hang on comes first: it names the block
+    for name, kind in sorted(KINDS.items(), key=lambda one: one[1].nested):
         for path, values in sorted(objects.get(name, {}).items()):
             indent = "  " if kind.nested else ""
             facts, texts = [], []
