@@ -13,7 +13,7 @@ import re
 
 import pytest
 
-from tests.world import Repo, command, settings
+from tests.world import Repo, command, migration, settings, sql
 
 GOOD = '[environments.dev]\nurl = "postgresql://localhost/never"\n'
 
@@ -75,7 +75,10 @@ def test_a_server_that_is_gone(repo: Repo, words: tuple[str, ...]) -> None:
 def test_one_of_two_servers_is_gone(repo: Repo, pg_database: str, form: tuple[str, ...]) -> None:
     """The other one is shown, and a script that looks at the exit code alone is not told that all is well."""
     gone = "postgresql://postgres@127.0.0.1:1/shop"
-    repo.commit({"hgaurora.toml": settings({"dev": gone, "prod": pg_database})})
+    script = migration("0001", None, sql("CREATE TABLE t (id int)"))
+    repo.commit(
+        {"hgaurora.toml": settings({"dev": gone, "prod": pg_database}), "migrations/versions/0001_t.py": script}
+    )
     done = command(repo, "status", *form)
     assert done.returncode == 100
     if form:
