@@ -15,7 +15,7 @@ import pytest
 from hgaurora.adapters.migrations.child.mysql.names import named
 from hgaurora.adapters.migrations.child.mysql.proof import Catalogue, provable, rest, verdict
 from hgaurora.adapters.migrations.child.mysql.sql import Statement, split
-from hgaurora.adapters.migrations.child.mysql.tables import Tables
+from hgaurora.adapters.migrations.child.mysql.tables import Numbered, Tables
 from tests.engines import my_connection
 
 #: what every statement here is sent to
@@ -234,4 +234,34 @@ def test_tables_without_transactions(connection: pymysql.Connection[Any], sql: s
         look.ask(one)
     (statement,) = split(sql)
     wanted = f"{look.home}.{found}" if found else ""
-    assert Tables(look.ask).unprovable(statement, look.home, set()) == wanted
+    assert Tables(look.ask).written_by(statement, look.home, set()).unprovable == wanted
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("INSERT INTO n VALUES (1, 2)", {"n": True}),
+        ("REPLACE INTO vn SET i = 1", {"n": True}),
+        ("LOAD DATA INFILE 'x' INTO TABLE n", {"n": True}),
+        ("UPDATE n SET i = REPLACE(i, 1, 2)", {"n": False}),
+        ("DELETE FROM n", {"n": False}),
+        ("INSERT INTO t VALUES (1)", {}),
+        ("INSERT INTO a SELECT i, i FROM n", {}),
+        ("INSERT INTO q VALUES (1)", {"n": True}),
+        ("SELECT draws()", {"n": True}),
+        ("UPDATE n SET i = draws()", {"n": True}),
+    ],
+)
+def test_tables_that_number_their_rows(connection: pymysql.Connection[Any], sql: str, found: dict[str, bool]) -> None:
+    look = Look(connection)
+    for one in (
+        "CREATE TABLE n (k int AUTO_INCREMENT PRIMARY KEY, i int)",
+        "CREATE TEMPORARY TABLE t (k int AUTO_INCREMENT PRIMARY KEY)",
+        "CREATE VIEW vn AS SELECT i FROM n",
+        "CREATE FUNCTION draws() RETURNS int MODIFIES SQL DATA BEGIN INSERT INTO n (i) VALUES (1); RETURN 1; END",
+        "CREATE TRIGGER tq AFTER INSERT ON q FOR EACH ROW UPDATE n SET i = draws()",
+    ):
+        look.ask(one)
+    (statement,) = split(sql)
+    numbered = Tables(look.ask).written_by(statement, look.home, {"t"}).numbered
+    assert numbered == tuple(Numbered(f"`{look.home}`.`{table}`", "`k`", adds) for table, adds in found.items())

@@ -11,6 +11,7 @@ from pathlib import Path
 from hgaurora.adapters.migrations.process import ChildSession
 
 GUARD, JOURNAL, ENGINE = "mysql/guard.py", "mysql/journal.py", "mysql/engine.py"
+NUMBERS = "mysql/numbers.py"
 _SWAP = "RENAME TABLE effects TO t, effects_2 TO effects, t TO effects_2"
 _VERDICT = "said = verdict(sent.meaning, before, self._picture(sent))"
 
@@ -62,6 +63,12 @@ CONTROLS = (
         ((GUARD, _VERDICT, 'said = "done"'),),
         "exchange-twice",
         f"kill before {_SWAP} #1",
+    ),
+    Control(
+        "numbers that were drawn and rolled back are given back",
+        ((NUMBERS, "self._set(one.table, kept)", "pass"),),
+        "counted-number",
+        "kill after INSERT INTO orders (account, total, state) VALUES (1, 70, 'new') #1",
     ),
     Control(
         "the session that runs the statements holds the lock until it is gone",

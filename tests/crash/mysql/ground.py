@@ -284,7 +284,9 @@ class Ground:
     def _look(self) -> tuple[Picture, dict[str, Any]]:
         self._await_sessions()
         with self._connected() as connection:
-            return taken(connection, numbers=self.shape.numbers), self._side.more(connection)
+            return taken(connection, numbers=self.shape.numbers if self._side.ranks else ()), self._side.more(
+                connection
+            )
 
     def _compare(self, found: tuple[Picture, dict[str, Any]]) -> list[str]:
         assert self._end is not None

@@ -37,7 +37,8 @@ class Shape:
     :ivar down: the bodies of ``downgrade()``, in the same order; the command is a revert where there are any.
     :ivar base: more for the migration that all stand on.
     :ivar engines: where its statements are understood.
-    :ivar numbers: columns whose values the server draws; a statement that was rolled back may have used some up.
+    :ivar numbers: columns whose values the server draws; a statement that was rolled back uses some up, which is not
+        held against the peer.
     :ivar transactional: False where a table of it is not; then only a person can decide.
     :ivar opaque: a statement of which the tool can not see what it did, and the question by which a person does.
     """
@@ -470,6 +471,21 @@ def _data() -> Iterable[Shape]:
             "INSERT INTO orders (account, total, state) SELECT account, total, 'copy' FROM orders WHERE id = 1",
         ),
         numbers=("orders.id",),
+    )
+    yield _one(
+        "counted-number",
+        "a number that the server draws, and statements that count on it",
+        sent(
+            "INSERT INTO orders (account, total, state) VALUES (1, 70, 'new')",
+            "UPDATE orders SET state = 'seen' WHERE id = 7",
+            "CREATE TABLE roles (id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(40), adm INT)",
+            "INSERT INTO roles (name) SELECT owner FROM account WHERE balance > 100 ORDER BY id",
+            "UPDATE roles SET adm = id WHERE id IN (1, 3)",
+            "DELETE FROM orders WHERE id = 7",
+            "INSERT INTO orders (account, total, state) VALUES (2, 80, 'new')",
+            "UPDATE orders SET state = 'last' WHERE id = 8",
+        ),
+        numbers=("orders.id", "roles.id"),
     )
     yield _one(
         "lastrowid",

@@ -27,6 +27,8 @@ class Side(Protocol):
     name: str
     #: it has to see by itself to sessions of a killed run that go on in the server
     waits: bool
+    #: of numbers that the server draws only the order counts
+    ranks: bool
     command: Sequence[str]
 
     def before(self) -> list[Sequence[str]]:
@@ -62,6 +64,7 @@ class Bare:
 
     name = "alembic"
     waits = False
+    ranks = True
 
     def __init__(self, shape: Shape, folder: Path, url: str) -> None:
         self._folder = folder
@@ -102,6 +105,7 @@ class Ours:
 
     name = "hgaurora"
     waits = True
+    ranks = False
 
     def __init__(self, shape: Shape, folder: Path, url: str, server: str, *, without: str | None, cold: bool) -> None:
         self._folder = folder

@@ -20,4 +20,4 @@ def test_a_protection_taken_out_is_noticed(control: Control, my_server: str, tmp
     (result,) = row.results
     assert result.verdict is Verdict.WRONG, result
     # done twice, or left out: not a refusal, nor a run that hangs
-    assert result.problems[0].startswith(("effects", "account", "schema")), result.problems
+    assert result.problems[0].startswith(("effects", "account", "orders", "schema")), result.problems

@@ -346,7 +346,8 @@ STATE = (
 FROM {db}hgaurora_environment e""",
     """SELECT * FROM {db}hgaurora_deployment
 WHERE outcome = 'running' OR number = (SELECT MAX(number) FROM {db}hgaurora_deployment)""",
-    "SELECT revision, direction, SUM(state = 'done') AS n FROM {db}hgaurora_statement WHERE closed = 0"
+    "SELECT revision, direction, SUM(state = 'done') AS n FROM {db}hgaurora_statement"
+    " WHERE closed = 0 AND state <> 'noted'"
     " GROUP BY revision, direction",
     APPLIED.replace("{which}", NOT_CARRIED),
 )

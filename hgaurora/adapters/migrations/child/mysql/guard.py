@@ -26,8 +26,9 @@ from pymysql.constants import SERVER_STATUS
 from ..wire import Refused
 from . import results
 from .driver import GuardedConnection, GuardedCursor
-from .journal import Journal, Row, Sent, sha
+from .journal import NOTED, Journal, Row, Sent, sha
 from .names import named, touched
+from .numbers import Numbers
 from .proof import Catalogue, provable, rest, verdict
 from .session import Session
 from .sql import Kind, Statement, assigned, calls, kind, refusal
@@ -64,6 +65,7 @@ class Guard:
         self.catalogue = Catalogue(self.look, mariadb)
         self.tables = Tables(self.look)
         self.session = Session(self.ask, mariadb, job["timeouts"])
+        self.numbers = Numbers(self.look, self._give)
         self.journal = Journal(self.ledger, self.look, lambda: self.changed, trace, connection.thread_id())
         self.committing = False
 
@@ -129,6 +131,7 @@ class Guard:
         self.journal.key = (step["revision"], step["direction"])
         self.replay = collections.deque(self.journal.rows)
         self.pending: list[Sent] = []
+        self.numbers.begin()
         self.count = self.passed = self.seq = 0
         self.touched = ""
         self.tags: dict[str, None] = {}
@@ -225,6 +228,7 @@ class Guard:
         lost = self.gone & sent.meaning.names
         found = self._temporaries(sent.meaning, found)
         self.count += 1
+        self._noted()
         if self.replay:
             row = self.replay[0]
             if (answered := self._replayed(cursor, sent, found, row)) is not None:
@@ -370,15 +374,25 @@ class Guard:
 
     def _data(self, cursor: Any, sent: Sent) -> Any:
         """A change of data: committed at once, its journal row in the same transaction."""
-        if table := self.tables.unprovable(sent.meaning, self.session.database, self.temporary):
-            return self._alone(cursor, sent, Kind.OPAQUE, why=f"{table} knows no transactions")
+        written = self.tables.written_by(sent.meaning, self.session.database, self.temporary)
+        if written.unprovable:
+            return self._alone(cursor, sent, Kind.OPAQUE, why=f"{written.unprovable} knows no transactions")
+        self._note(next=self.numbers.before(written.numbered))
         try:
             answer = self._sent(sent)
+            if self.numbers.too_many():
+                self._end("ROLLBACK")
+                self.numbers.take_back()
+                answer = self._sent(sent)
             sent.result = self._result(cursor, sent)
+            if counters := self.numbers.after(written.numbered):
+                sent.result["next"] = counters
         except pymysql.err.MySQLError as error:
             if self.connection.open:
                 # on a deadlock the server has rolled back all of it, else the statement; nothing else was in it
                 self._end("ROLLBACK")
+                if self.side.open and error.args[0] not in TRY_AGAIN:
+                    self._note(drew=self.numbers.failed(written.numbered))
             self._failed(sent, error)
             raise
         try:
@@ -443,9 +457,31 @@ class Guard:
         self.flight = None
         self.journal.settle(row, "done", results.text(sent.result))
         self.since = 0
+        self.numbers.forget()
         self.tables.forget(named(sent.meaning).tag if seen else "*")
         self._touch(sent.meaning, found)
         return answer
+
+    def _note(self, **counters: dict[str, int]) -> None:
+        """Have it in the journal what numbers are drawn next; as a row of its own, before what is yet to be written."""
+        (tables,) = counters.values()
+        if tables:
+            text = f"AUTO_INCREMENT of {', '.join(tables)}"
+            noted = Sent(Statement(text, ()), text, text, lambda: None, False)
+            noted.state, noted.result = NOTED, dict(counters)
+            self.journal.keep(self.journal.write(self.look, [noted]))
+
+    def _noted(self) -> None:
+        """Pass over what is noted where the journal has come to."""
+        while self.replay and self.replay[0]["state"] == NOTED:
+            self.numbers.journaled(json.loads(self.replay.popleft()["result"]))
+
+    def _give(self, sql: str) -> None:
+        """Send a change of schema of ours on the connection that migrates; reads may be open there."""
+        self.session.limit("schema")
+        self.trace("before", sql)
+        self.ask(sql)
+        self.trace("after", sql)
 
     def _came_to_nothing(self, sent: Sent, error: pymysql.err.MySQLError, before: dict[str, Any] | None) -> bool:
         """True where it is proven that a statement that failed had no effect. ``before``: None where it is not seen."""
@@ -509,6 +545,8 @@ class Guard:
         kept = json.loads(row["result"])
         if found in (Kind.DDL, Kind.OPAQUE):
             self._touch(sent.meaning, found)
+            self.numbers.forget()
+        self.numbers.journaled(kept)
         self.since = self.since + 1 if found is Kind.DATA else 0 if found is not Kind.READ else self.since
         return self._answer(cursor, kept)
 
@@ -569,6 +607,7 @@ class Guard:
 
     def written(self) -> None:
         """The script has sent its last: what follows is Alembic's and ours, in one transaction."""
+        self._noted()
         if self.replay:
             raise self._stopped(
                 f"the script ends before statement {self.passed + 1}, which an earlier run sent: "

@@ -17,6 +17,9 @@ Row = dict[str, Any]
 #: sends a statement of ours on one of the two connections; rows
 Ask = Callable[..., list[tuple[Any, ...]]]
 
+#: the state of a row that is no statement: counters, as they are before one
+NOTED = "noted"
+
 _HELD = {
     "epoch": "another run has taken the environment over",
     "lock": "the environment's lock is no longer held: the migration released it or the session was exchanged",
@@ -89,6 +92,11 @@ class Journal:
         """The open rows of the step that runs."""
         return self.open.setdefault(self.key, [])
 
+    @property
+    def _last_sent(self) -> Row:
+        """The row of the step's newest statement."""
+        return next((row for row in reversed(self.rows) if row["state"] != NOTED), {"state": "done"})
+
     def fences(self) -> dict[str, Any]:
         """Parameters of the ledger's statements."""
         return {"epoch": self.epoch, "backend": self.backend, "deployment": self.deployment}
@@ -147,8 +155,7 @@ class Journal:
         done = sum(row["state"] == "done" for row in self.rows)
         stand = "1 statement of it stands" if done == 1 else f"{done} statements of it stand"
         said = stand if done else "nothing of it was done"
-        last = self.rows[-1] if self.rows else {"state": "done"}
-        if last["state"] == "intent":
+        if self._last_sent["state"] == "intent":
             return (stand + "; " if done else "") + "whether its next statement took effect is not known"
         if self.unproven() is not None:
             return said + "; what the one that failed did before is not known"
@@ -162,7 +169,7 @@ class Journal:
 
     def unproven(self) -> Row | None:
         """The row of the statement that failed last, where nothing proves what it did."""
-        last = self.rows[-1] if self.rows else {"state": "done"}
+        last = self._last_sent
         return last if last["state"] == "failed" and "why" in json.loads(last["proof"] or "{}") else None
 
     def fenced(self, ask: Ask, versions: list[str] | None = None) -> None:

@@ -5,17 +5,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from .names import _Reader
 from .sql import Kind, Statement, calls, kind, split
 
+_CHANGES = {"INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD"}
 _MODIFIERS = frozenset({"LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "IGNORE", "QUICK", "INTO", "CONCURRENT", "LOCAL"})
 _ENDS = frozenset({"SET", "WHERE", "VALUES", "VALUE", "SELECT", "ORDER", "LIMIT", "RETURNING", "ON"})
 _NOT_TABLES = frozenset(
     {"FROM", "USING", "JOIN", "LEFT", "RIGHT", "INNER", "OUTER", "CROSS", "NATURAL", "STRAIGHT_JOIN", "AS", "UPDATE"}
     | {"DELETE", "FOR", "PORTION", "OF", "USE", "FORCE", "INDEX"}
 )
+
+
+class Numbered(NamedTuple):
+    """A table in which the server numbers the rows, and the column it does that in; both quoted. ``inserts``: rows may
+    be added."""
+
+    table: str
+    column: str
+    inserts: bool
+
+
+class Written(NamedTuple):
+    """What a change of data may write to, whether by itself, through a view, a trigger or a stored function.
+
+    ``unprovable``: the first table without transactions; empty: there is none.
+    """
+
+    unprovable: str = ""
+    numbered: tuple[Numbered, ...] = ()
 
 
 class Tables:
@@ -28,11 +48,12 @@ class Tables:
         self.ask = ask
         self._engines: frozenset[str] | None = None
         self._seen: dict[tuple[str, str], list[str]] = {}
+        self._numbered: dict[tuple[str, str], str] = {}
         self._functions: frozenset[str] | None = None
 
     def forget(self, tag: str) -> None:
         """A statement, by its :attr:`~.names.Named.tag`, may have changed tables, triggers or routines."""
-        self._seen = {}
+        self._seen, self._numbered = {}, {}
         if not tag.endswith((" TABLE", " INDEX", " VIEW", " TRIGGER", " SEQUENCE")):
             self._functions = None
 
@@ -59,33 +80,45 @@ class Tables:
             self._functions = frozenset(str(row[0]).upper() for row in rows)
         return self._functions
 
-    def unprovable(self, statement: Statement, database: str, temporary: set[str]) -> str:
-        """The first table without transactions that a change of data may write to, whether by itself, through a view,
-        a trigger or a stored function; empty: there is none."""
-        todo = [(db or database, name) for db, name in _written(statement) if name.lower() not in temporary]
+    def written_by(self, statement: Statement, database: str, temporary: set[str]) -> Written:
+        """All that a change of data may write to, but for temporary tables."""
+        todo = [
+            (db or database, name, _inserts(statement))
+            for db, name in _written(statement)
+            if name.lower() not in temporary
+        ]
         bodies = self._bodies(statement)
-        done: set[tuple[str, str]] = set()
+        done: dict[tuple[str, str], bool] = {}
         while todo or bodies:
             if bodies:
                 for one in split(bodies.pop()):
                     for inner in _inner(one):
-                        todo += [(db or database, name) for db, name in _written(inner)]
+                        todo += [(db or database, name, _inserts(inner)) for db, name in _written(inner)]
                         bodies += self._bodies(inner)
                 continue
-            place = todo.pop()
-            if place in done:
+            *key, inserts = todo.pop()
+            place = (key[0], key[1])
+            if place in done and (done[place] or not inserts):
                 continue
-            done.add(place)
+            seen = place in done
+            done[place] = inserts
             if len(done) > 1000:
-                return "more tables than can be looked at"
+                return Written("more tables than can be looked at")
             engine, *more = self._look(*place)
             if engine not in ("", "view") and engine not in self._transactional():
-                return f"{place[0]}.{place[1]} ({engine})"
+                return Written(f"{place[0]}.{place[1]} ({engine})")
             if engine == "view":
-                todo += [(db or place[0], name) for text in more for db, name in _named(text)]
-            else:
+                todo += [(db or place[0], name, inserts) for text in more for db, name in _named(text)]
+            elif not seen:
                 bodies += more
-        return ""
+        columns = {place: self._numbers(*place) for place in done}
+        return Written(
+            numbered=tuple(
+                Numbered(f"{_quoted(db)}.{_quoted(name)}", _quoted(column), done[db, name])
+                for (db, name), column in columns.items()
+                if column
+            )
+        )
 
     def _bodies(self, statement: Statement) -> list[str]:
         found = self.functions(calls(statement))
@@ -124,11 +157,32 @@ class Tables:
                 self._seen[key] = [str(rows[0][1] or "none"), *(str(row[0]) for row in texts)]
         return self._seen[key]
 
+    def _numbers(self, db: str, name: str) -> str:
+        """The column of a table that the server numbers; empty: there is none, or it is no table."""
+        key = (db, name)
+        if key not in self._numbered:
+            rows = self.ask(
+                "SELECT column_name FROM information_schema.columns"
+                " WHERE table_schema = %s AND table_name = %s AND extra LIKE %s",
+                (*key, "%auto_increment%"),
+            )
+            self._numbered[key] = str(rows[0][0]) if rows else ""
+        return self._numbered[key]
+
     def _transactional(self) -> frozenset[str]:
         if self._engines is None:
             rows = self.ask("SELECT engine FROM information_schema.engines WHERE transactions = 'YES'")
             self._engines = frozenset(str(row[0]) for row in rows)
         return self._engines
+
+
+def _inserts(statement: Statement) -> bool:
+    """True for a change of data that may add rows."""
+    return _Reader(statement.tokens).until(_CHANGES) in ("INSERT", "REPLACE", "LOAD")
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
 
 
 def _inner(body: Statement) -> list[Statement]:
@@ -142,7 +196,7 @@ def _inner(body: Statement) -> list[Statement]:
 def _written(statement: Statement) -> list[tuple[str | None, str]]:
     """(database or None, name) of what may be a table that is written to."""
     reader = _Reader(statement.tokens)
-    first = reader.until({"INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD"})
+    first = reader.until(_CHANGES)
     if first == "LOAD":
         reader.until({"TABLE"})
     if first in ("INSERT", "REPLACE", "LOAD"):

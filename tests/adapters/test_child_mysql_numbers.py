@@ -1,0 +1,129 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Numbers that AUTO_INCREMENT draws, on MySQL or MariaDB: what a run that was cut off used up comes again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from hgaurora.core.errors import MigrationFailed
+from tests.adapters.migrating import Bench, bench, chain
+from tests.adapters.test_child_mysql_journal import finish, fresh, killed, points, seen
+
+ROLES = "CREATE TABLE roles (id int AUTO_INCREMENT PRIMARY KEY, name varchar(20) UNIQUE, adm int)"
+
+#: each change of data counts on the numbers before it
+COUNTS = f"""
+op.execute("{ROLES}")
+op.execute("CREATE TABLE seen (id int AUTO_INCREMENT PRIMARY KEY, role int)")
+op.execute("CREATE TRIGGER t AFTER INSERT ON roles FOR EACH ROW INSERT INTO seen (role) VALUES (NEW.id)")
+op.execute("CREATE VIEW names AS SELECT name FROM roles")
+op.execute("INSERT INTO names VALUES ('admin')")
+op.execute("UPDATE roles SET adm = 1 WHERE id = 1")
+try:
+    op.execute("INSERT INTO roles (name) VALUES ('admin')")
+except sa.exc.IntegrityError:
+    op.execute("SELECT 'it is there'")
+op.execute("INSERT INTO roles (name) SELECT CONCAT('r', n) FROM (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3) x")
+op.execute("UPDATE roles SET adm = 3 WHERE id = 3")
+op.execute("ALTER TABLE roles ADD KEY (adm)")
+op.execute("DELETE FROM roles WHERE id = 5")
+op.bulk_insert(sa.table("roles", sa.column("name")), [{{"name": "x"}}, {{"name": "y"}}])
+op.execute("UPDATE roles SET adm = 7 WHERE id IN (6, 10)")
+"""
+#: one INSERT, and what counts on it
+ONE = "op.execute(\"INSERT INTO roles (name) VALUES ('ours')\")\nop.execute('UPDATE roles SET adm = 1 WHERE id = 2')"
+
+
+@pytest.fixture
+def dev(my_database: str) -> Iterator[Bench]:
+    made = bench(my_database)
+    fresh(made)
+    yield made
+    made.database.close()
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_killed_anywhere_every_number_is_as_undisturbed(dev: Bench, part: int) -> None:
+    scripts = chain(COUNTS)
+    count = len(points(dev, scripts))
+    wanted = seen(dev)
+    assert dev.query("SELECT id, adm FROM roles WHERE id < 5 ORDER BY id") == [(1, 1), (3, 3), (4, None)]
+    for point in range(part, count, 4):
+        fresh(dev)
+        killed(dev, scripts, point)
+        finish(dev, scripts)
+        assert seen(dev) == wanted, f"point {point} of {count}"
+
+
+def cut_off(dev: Bench) -> None:
+    """A run of ONE, killed with its number drawn and not committed."""
+    table(dev)
+    scripts = chain(ONE)
+    at = points(dev, scripts).index("after INSERT INTO roles (name) VALUES ('ours')")
+    assert dev.query("SELECT id, name, adm FROM roles ORDER BY id") == [(1, "theirs", None), (2, "ours", 1)]
+    fresh(dev)
+    table(dev)
+    killed(dev, scripts, at)
+
+
+def table(dev: Bench) -> None:
+    dev.query(ROLES)
+    dev.query("INSERT INTO roles (name) VALUES ('theirs')")
+
+
+def test_nothing_stands_of_a_step_of_which_only_a_counter_is_noted(dev: Bench) -> None:
+    cut_off(dev)
+    assert dev.query("SELECT state, `sql` FROM hgaurora_statement") == [
+        ("noted", f"AUTO_INCREMENT of `{dev.connection.parameters['dbname']}`.`roles`")
+    ]
+    assert dev.database.state().half == {}
+    dev.deploy(chain("op.execute(\"INSERT INTO roles (name) VALUES ('mended')\")"))
+    assert dev.query("SELECT id, name FROM roles ORDER BY id") == [(1, "theirs"), (2, "mended")]
+
+
+def test_a_failed_run_uses_no_number_up(dev: Bench) -> None:
+    table(dev)
+    body = 'op.execute("INSERT INTO roles (name) SELECT name FROM gate")\n' + ONE
+    dev.query("CREATE TABLE gate (name varchar(20))")
+    dev.query("INSERT INTO gate VALUES ('a'), ('theirs')")
+    for _ in range(3):
+        with pytest.raises(MigrationFailed, match="Duplicate entry"):
+            dev.deploy(chain(body))
+    dev.query("DELETE FROM gate WHERE name = 'theirs'")
+    dev.deploy(chain(body))
+    assert dev.query("SELECT id, name, adm FROM roles ORDER BY id") == [
+        (1, "theirs", None),
+        (2, "a", 1),
+        (3, "ours", None),
+    ]
+
+
+def test_a_number_is_not_given_back_where_others_have_inserted(dev: Bench) -> None:
+    cut_off(dev)
+    dev.query("INSERT INTO roles (name) VALUES ('other')")
+    finish(dev, chain(ONE))
+    assert dev.query("SELECT id, name FROM roles ORDER BY id") == [(1, "theirs"), (3, "other"), (4, "ours")]
+
+
+def test_a_number_that_others_drew_and_deleted_is_not_drawn_again(dev: Bench) -> None:
+    cut_off(dev)
+    dev.query("INSERT INTO roles (name) VALUES ('other')")
+    dev.query("DELETE FROM roles WHERE id = 3")
+    finish(dev, chain(ONE))
+    assert dev.query("SELECT id, name FROM roles ORDER BY id") == [(1, "theirs"), (4, "ours")]
+    dev.query("INSERT INTO roles (name) VALUES ('later')")
+    assert dev.query("SELECT MAX(id) FROM roles") == [(5,)]
+
+
+def test_a_table_with_a_gap_at_its_end_is_left_alone(dev: Bench) -> None:
+    """Rows are deleted there, as in a queue: nobody counts on its numbers, and none must come twice."""
+    table(dev)
+    dev.query("INSERT INTO roles (name) VALUES ('gone')")
+    dev.query("DELETE FROM roles WHERE name = 'gone'")
+    with pytest.raises(MigrationFailed, match="Duplicate entry"):
+        dev.deploy(chain("op.execute(\"INSERT INTO roles (name) VALUES ('theirs')\")"))
+    dev.deploy(chain(ONE))
+    assert dev.query("SELECT id, name FROM roles ORDER BY id") == [(1, "theirs"), (4, "ours")]
