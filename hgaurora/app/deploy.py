@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import render
-from ..core.errors import HgAuroraError, InputError, LockHeld, PolicyError
+from ..core.errors import DriftError, HgAuroraError, InputError, LockHeld, PolicyError
 from ..core.graph import heads
 from ..core.model import Finding, Script
 from ..core.plan import to_json
@@ -117,25 +117,27 @@ def _show(
 
 def _dry_run(context: Context, target: Target, found: Assessment, options: Mapping[str, Any]) -> dict[str, Any]:
     """Print the plan: the walk of a real run, with an actor that only looks."""
-    refused: PolicyError | None = None
+    refused: PolicyError | DriftError | None = None
     notes: list[Finding] = []
-    try:
-        notes = judged(context, target, found, reapply=bool(options.get("reapply")))
-    except PolicyError as error:
-        refused = error
     if not context.json:
         _show(context, target, found.plan, [], steps=True)
         walk(found.plan, Preview(), Silent(), context.clock)
+    try:
+        notes = judged(context, target, found, reapply=bool(options.get("reapply")))
+        if target.control.exists() and found.state.ledger is not None and found.holder is None:
+            watch = schema.watch(target, half=bool(found.state.half))
+            # a deploy that has nothing to do does not look, so it does not stop either
+            accept = found.done or bool(options.get("accept_drift"))
+            schema.stop_on_drift(context, target, watch, accept=accept, dry_run=True)
+    except (PolicyError, DriftError) as error:
+        refused = error
+    if not context.json:
         for line in render.findings([*found.plan.notes, *notes]):
             context.ui.write(line)
-        context.ui.write(render.unchanged(found.plan))
+        if refused is None:
+            context.ui.write(render.unchanged(found.plan))
     if refused is not None:
         raise refused
-    if target.control.exists() and found.state.ledger is not None and found.holder is None:
-        watch = schema.watch(target, half=bool(found.state.half))
-        # a deploy that has nothing to do does not look, so it does not stop either
-        accept = found.done or bool(options.get("accept_drift"))
-        schema.stop_on_drift(context, target, watch, accept=accept, dry_run=True)
     return {
         "environment": target.name,
         "state": "planned",

@@ -30,7 +30,8 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
         except HgAuroraError as error:
             if alone:
                 raise
-            objects.append({**error.as_json(), "environment": name, "drift": None, "lines": [error.message]})
+            line = error.message if error.message.startswith(name) else f"{name}: {error.message}"
+            objects.append({**error.as_json(), "environment": name, "drift": None, "lines": [line]})
     lines = [line for found in objects for line in found.pop("lines")]
     if context.json:
         context.ui.write(json.dumps(objects))

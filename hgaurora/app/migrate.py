@@ -27,6 +27,9 @@ from .context import Context, Target
 from .delivery import deliver
 from .report import StepReport
 
+#: the event of a deployment that ended with an error and goes on: a migration stands half done
+STOPPED = "deployment-stopped"
+
 
 def new_deployment(context: Context, target: Target, plan: Plan) -> NewDeployment:
     """What the ledger is told when a deployment begins."""
@@ -169,6 +172,9 @@ def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch
         if since := error.data.get("since"):
             error.hint = "; ".join(filter(None, (error.hint, _back(context, target, str(since)))))
         error.hint = error.hint or f"mend the migration, then {context.ui.front}deploy {target.name} goes on after them"
+        # the deployment has not ended, so its row has no place for why it stopped
+        why = {"error": context.ui.clean(error.message), "hint": context.ui.clean(error.hint)}
+        target.database.event(deployment, STOPPED, why)
     elif isinstance(error, Interrupted):
         error.state = (
             f"{target.name} is at {render.names(now)}, {render.count(committed, 'migration')} of {deployment} done"

@@ -94,20 +94,24 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
         if goal.snapshot is None and not goal.reverts and _there(state, goal):
             return _already(context, target, state, goal)
         return restore.begin(context, target, state, goal, options, started, resumes=resumes)
+    contents = target.database.scripts(
+        [one.raw for one in (*state.applied.values(), *state.repeated.values(), *goal.repeated.values())]
+    )
+    gone = sorted(set(state.repeated) - set(goal.repeated))
     try:
         plan = plan_revert(
             target.name,
             state,
             wanted=goal.applied,
             target=goal.changeset,
-            contents=target.database.scripts(
-                [one.raw for one in (*state.applied.values(), *state.repeated.values(), *goal.repeated.values())]
-            ),
+            contents=contents,
             snapshot=target.settings.snapshot,
             reverts=goal.reverts,
             resumes=resumes,
             repeated=goal.repeated,
+            stood=schema.stood(target, goal.reverts, (contents[state.repeated[path].raw] for path in gone)),
             engine=target.engine,
+            schema=target.settings.schema,
         )
     except StateError as error:
         if target.aurora is not None and (error.data.get("irreversible") or error.data.get("half")):

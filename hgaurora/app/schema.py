@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core import render
 from ..core.errors import DriftError
-from ..core.schema import words
+from ..core.repeatable import Stood, creates
+from ..core.schema import views, words
 from ..core.schema.delta import Delta
+from ..core.schema.form import schema_of
+from ..core.schema.model import Path
 from ..watch import Watch
 from .context import Context, Target
 
@@ -124,12 +128,43 @@ def say_beside(context: Context, target: Target, found: Delta) -> None:
             context.ui.status(line)
 
 
+def _oldest(deployments: Sequence[str]) -> str | None:
+    return min(deployments, key=lambda one: int(one.rpartition("-")[2]), default=None)
+
+
+def stood(target: Target, reverts: Sequence[str], files: Iterable[bytes]) -> Stood:
+    """What was there, before the oldest of the deploys that are taken back, of the views and routines that repeatable
+    files create; empty where nothing was recorded then."""
+    engine, default = target.engine, target.settings.schema
+    made = {one for content in files for one in creates(content, engine, default)}
+    first = _oldest(reverts)
+    then = target.database.parts_of(first, inclusive=False) if first and made else None
+    if then is None:
+        return {}
+    ids = {tuple(json.loads(id)): hash for id, hash in then.parts.items()}
+    found: dict[tuple[str, Path], str | None] = {}
+    for kind, path in made:
+        if kind == "view" and (hash := ids.get(("relation", *path))):
+            content = target.database.contents([hash])
+            objects = schema_of(then.fingerprints.engine, then.fingerprints.major, content.values()).objects
+            if path in objects.get("view", {}):
+                found[kind, path] = views.created(engine, path, objects["view"][path])
+        elif any(one[:1] == ("routine",) and _bare(one[1:]) == _bare(path) for one in ids):
+            found[kind, path] = None
+    return found
+
+
+def _bare(path: Path) -> Path:
+    """A routine's path without its argument types; on MySQL letters' case does not count."""
+    return tuple(one.partition("(")[0].lower() for one in path)
+
+
 def compare_before(context: Context, target: Target, seen: Watch, reverts: Sequence[str]) -> dict[str, Any]:
     """Whether a revert led to the schema that was recorded before the oldest deploy it took back; said, never silent.
 
     :returns: the JSON object of this look.
     """
-    first = min(reverts, key=lambda one: int(one.rpartition("-")[2]), default=None)
+    first = _oldest(reverts)
     then = target.database.parts_of(first, inclusive=False) if first else None
     verb = "verify".ljust(8)
     if then is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from ..core import render
 from ..core.blocking import OLD, InvalidIndex, invalid_json, invalid_lines
@@ -16,6 +16,7 @@ from ..core.graph import heads
 from ..core.model import Deployment, Direction, Kind, Outcome, State
 from .assess import Assessment, assess
 from .context import Context, Target
+from .migrate import STOPPED
 from .restore import stands
 
 
@@ -232,9 +233,18 @@ def _open(context: Context, target: Target, seen: Assessment | Unplanned, deploy
         sent = render.stand(half, "statement") if half else "not one statement of it stands"
         lines.append(f"  open    {first.name}: {sent}")
         lines.append(f"  next    takes up at {first.name}" + (" after the statements that stand" if half else ""))
+    if why := _stopped(target, deployment):
+        return [*lines, f"  error   {why['error']}", f"({why['hint']})"]
     more = ", or asks what only a person can tell" if state.half else f"; {front}revert {target.name} takes it back"
     lines.append(f"({front}deploy {target.name} goes on{more})")
     return lines
+
+
+def _stopped(target: Target, deployment: Deployment) -> dict[str, str] | None:
+    """What stopped a deployment half way, with the hint there was then; None: it was killed, or nothing tells."""
+    events = target.database.events(deployment=deployment.id)
+    last = next((one for one in reversed(events) if one["kind"] in (STOPPED, "deployment-resumed")), None)
+    return cast("dict[str, str]", last["payload"]) if last and last["kind"] == STOPPED else None
 
 
 def _status_json(target: Target, seen: Seen) -> dict[str, Any]:
@@ -263,6 +273,7 @@ def _status_json(target: Target, seen: Seen) -> dict[str, Any]:
         "pending": pending,
         "running": state.open.id if state.open and state.lock else None,
         "interrupted": interrupted,
+        "stopped": _stopped(target, state.open) if state.open and interrupted else None,
         "failed": state.last.id if state.last and _failed(state) else None,
         "problem": seen.why.message if isinstance(seen, Unplanned) else None,
         "journal_waiting": state.undelivered,

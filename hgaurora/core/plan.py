@@ -23,7 +23,7 @@ from .identity import NORMAL_VERSION
 from .losses import UNKNOWN, losses
 from .model import Applied, Changeset, Direction, Finding, Kind, Repeated, Script, State, Way
 from .policy.verdict import refusal
-from .repeatable import Repeatable, undo
+from .repeatable import Repeatable, Stood, undo, undo_to
 from .state import check_state
 from .steps import Migrate, Plan, Repeat, Step, TakeSnapshot
 
@@ -89,7 +89,9 @@ def plan_revert(
     reverts: Sequence[str] = (),
     resumes: str | None = None,
     repeated: Mapping[str, Repeated] | None = None,
+    stood: Stood | None = None,
     engine: str = "postgresql",
+    schema: str = "public",
 ) -> Plan:
     """The steps that bring an environment back to what was applied at an earlier point, by downgrade.
 
@@ -100,7 +102,9 @@ def plan_revert(
     :param contents: contents of the recorded scripts by raw hash, for what each downgrade loses; of repeatable files
         in force then or now they have to be there.
     :param repeated: the repeatable files in force as of that point, by path.
+    :param stood: views and routines that were there then, of those that files create which came later.
     :param reverts: ids of the deployments that are taken back.
+    :param schema: where names without one go, on PostgreSQL.
     :param engine: as :func:`plan_deploy`.
     :raises StateError: as :func:`plan_deploy`.
     """
@@ -111,7 +115,8 @@ def plan_revert(
         path: _Coming(one.raw, _sql(path, one.raw, contents or {}), one.node, recorded=True)
         for path, one in (repeated or {}).items()
     }
-    steps = _repeated(environment, state, _with_versions(state.applied, migrations), coming, contents or {}, engine)
+    moves = _with_versions(state.applied, migrations)
+    steps = _repeated(environment, state, moves, coming, contents or {}, engine, stood or {}, schema)
     _check(environment, state, steps)
     return plan_from(
         environment,
@@ -289,6 +294,8 @@ def _repeated(
     coming: Mapping[str, _Coming],
     contents: Mapping[str, bytes],
     engine: str,
+    stood: Stood | None = None,
+    schema: str = "",
 ) -> list[Migrate | Repeat]:
     """The migrations, with the repeatable files that go in front of them and those that run behind them.
 
@@ -299,8 +306,16 @@ def _repeated(
     down = []
     for path in sorted(set(state.repeated) - set(coming), reverse=True):
         was = state.repeated[path]
-        back = undo(contents[was.raw], engine)
-        if back is None:
+        dropped = undo(contents[was.raw], engine)
+        back = undo_to(contents[was.raw], stood or {}, engine=engine, schema=schema)
+        if dropped is not None and back is None:
+            raise StateError(
+                f"{path} replaced a routine that was there before it, and nothing says what that was",
+                state=f"{environment} is as it was: this run changed nothing",
+                hint="go back by restore, or deploy a changeset in which the file holds what was there before",
+                data={"environment": environment, "file": path},
+            )
+        if dropped is None or back is None:
             raise StateError(
                 f"{path} would have to be taken back, and nothing says how",
                 state=f"{environment} is as it was: this run changed nothing",
@@ -313,6 +328,7 @@ def _repeated(
                 direction=Direction.DOWN,
                 raw=was.raw,
                 sql=";\n".join(back),
+                instead=";\n".join(dropped) if back != dropped and engine == "postgresql" else "",
                 recorded=True,
                 node=was.node,
                 versions=before,
@@ -329,11 +345,19 @@ def _repeated(
             node=one.node,
             versions=after,
             message=f"changed since {state.repeated[path].deployment}" if path in state.repeated else "new",
+            instead=_instead(state.repeated.get(path), contents, engine) if one.recorded else "",
         )
         for path, one in sorted(coming.items())
         if path not in state.repeated or state.repeated[path].raw != one.raw
     ]
     return [*down, *migrations, *up]
+
+
+def _instead(was: Repeated | None, contents: Mapping[str, bytes], engine: str) -> str:
+    """What takes a file back that an earlier one comes in place of; only PostgreSQL replaces less than it creates."""
+    if was is None or was.raw not in contents or engine != "postgresql":
+        return ""
+    return ";\n".join(undo(contents[was.raw], engine) or ())
 
 
 def _sql(path: str, raw: str, contents: Mapping[str, bytes]) -> str:

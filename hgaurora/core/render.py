@@ -160,9 +160,14 @@ def plan_lines(plan: Plan) -> list[str]:
     lines = [cut(line, WIDTH) if len(line) > WIDTH else line for line in table(rows)]
     for step in plan.repeats:
         if step.direction is Direction.DOWN:
-            lines.append(f"{step.name} is taken back by")
-            lines += [f"  {' '.join(one.split())}" for one in step.sql.split(";\n")]
+            lines += [f"{step.name} is taken back by", *_sent(step.sql)]
+        if step.instead:
+            lines += [f"{step.name} begins, where it cannot replace what is there, with", *_sent(step.instead)]
     return lines
+
+
+def _sent(sql: str) -> list[str]:
+    return [f"  {' '.join(one.split())}" for one in sql.split(";\n")]
 
 
 def unchanged(plan: Plan) -> str:

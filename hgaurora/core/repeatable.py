@@ -174,6 +174,53 @@ def _signature(rest: str) -> str:
     return ""
 
 
+#: what was there before a file, by kind and path, and the statement that makes it again; None: none is known
+Stood = Mapping[tuple[str, tuple[str, ...]], str | None]
+
+_DROP = re.compile(r"DROP (VIEW|MATERIALIZED VIEW|FUNCTION|PROCEDURE) IF EXISTS ([^(]+)")
+_PART = re.compile(r"""\s*\.?\s*(?:"((?:[^"]|"")+)"|`([^`]+)`|([\w$]+))""")
+
+
+def creates(content: bytes, engine: str, schema: str) -> list[tuple[str, tuple[str, ...]]]:
+    """Kind and path of each view and routine that a file takes back by a drop; a routine's without its arguments.
+
+    :param schema: where names without one go, on PostgreSQL.
+    """
+    if _DOWN.search(content.decode()):
+        return []
+    return [found for one in undo(content, engine) or () if (found := _dropped_by(one, engine, schema))]
+
+
+def _dropped_by(statement: str, engine: str, schema: str) -> tuple[str, tuple[str, ...]] | None:
+    if not (match := _DROP.match(statement)):
+        return None
+    folded = engine == "postgresql"
+    parts = [
+        (quoted or marked).replace('""', '"') or (word.lower() if folded else word)
+        for quoted, marked, word in _PART.findall(match[2])
+    ]
+    if folded and len(parts) == 1:
+        parts.insert(0, schema)
+    return match[1].lower(), tuple(parts)
+
+
+def undo_to(
+    content: bytes, stood: Stood, *, engine: str = "postgresql", schema: str = "public"
+) -> tuple[str, ...] | None:
+    """As :func:`undo`, but what was there before the file is made again, not dropped; None where nothing says how."""
+    back: list[str] = []
+    found = undo(content, engine)
+    if found is None or _DOWN.search(content.decode()):
+        return found
+    for one in found:
+        dropped = _dropped_by(one, engine, schema)
+        text = stood.get(dropped, one) if dropped else one
+        if text is None:
+            return None
+        back.append(text)
+    return tuple(back)
+
+
 def undo(content: bytes, engine: str = "postgresql") -> tuple[str, ...] | None:
     """The statements that take a file back; None where neither it nor its text says how.
 

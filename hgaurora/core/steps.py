@@ -81,7 +81,8 @@ class Restore:
 class Repeat:
     """Run one repeatable file, or (down) what takes it back, in a transaction of its own.
 
-    ``sql`` are the statements as they are sent: one text that may hold several.
+    ``sql`` are the statements as they are sent: one text that may hold several. ``instead``, where a revert puts an
+    earlier file back: what takes the present one back, sent before it where the server cannot exchange them in place.
     """
 
     path: str
@@ -95,6 +96,7 @@ class Repeat:
     #: the rows of Alembic's version table, which it leaves as they are, sorted
     versions: tuple[str, ...]
     message: str = ""
+    instead: str = ""
 
     @property
     def name(self) -> str:

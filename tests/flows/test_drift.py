@@ -75,8 +75,10 @@ def test_a_deploy_onto_drift_stops_and_says_so(shop: Repo, nodes: list[str], pg_
     assert "--accept-drift" in str(caught.value.hint)
     assert versions(pg_database) == {"0001"}
     assert query(pg_database, "SELECT count(*) FROM hgaurora.deployment") == [(1,)]
-    with pytest.raises(DriftError):
-        call(shop, "deploy", env="dev", dry_run=True)
+    dry = command(shop, "deploy", "dev", "-n")
+    assert dry.returncode == 22
+    assert "without -n the deploy stops here" in dry.stderr
+    assert "without -n" not in dry.stdout
     call(shop, "deploy", env="dev", accept_drift=True)
     assert versions(pg_database) == {"0002"}
     assert _deltas(pg_database)[-2:] == [("drift", None), ("step", "0002")]

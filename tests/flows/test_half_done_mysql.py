@@ -81,3 +81,27 @@ def test_what_was_half_done_a_moment_ago_is_looked_at_again(repo: Repo, my_datab
         said = call(repo, command, adapters=adapters, env="dev")
         assert "half" not in "\n".join(said.out + said.err), command
     assert any("nothing to do" in line for line in said.out + said.err)
+
+
+def test_status_says_why_it_stopped_until_it_goes_on(repo: Repo, my_database: str) -> None:
+    body = BODY.replace("uuid.uuid4()", "'fixed'")
+    repo.commit(
+        {
+            "hgaurora.toml": settings({"dev": my_database}),
+            "migrations/versions/0001_w.py": migration("0001", None, body),
+        },
+        "w",
+    )
+    with pytest.raises(MigrationFailed, match="gate"):
+        call(repo, "deploy", env="dev")
+    said = call(repo, "status", env="dev").out
+    (error,) = (line for line in said if line.startswith("  error   "))
+    assert "gate" in error
+    assert said[-1].startswith("(mend the migration, then ")
+    (found,) = call(repo, "status", env="dev", json=True).json()
+    assert (found["interrupted"], "gate" in found["stopped"]["error"]) == ("dev-1", True)
+    query(my_database, "CREATE TABLE gate (a int)")
+    call(repo, "deploy", env="dev")
+    (found,) = call(repo, "status", env="dev", json=True).json()
+    assert (found["state"], found["stopped"]) == ("deployed", None)
+    assert not any("error" in line for line in call(repo, "status", env="dev").out)

@@ -195,3 +195,75 @@ def test_what_nothing_takes_back_is_said_before_anything_runs(shop: Repo, url: s
     with pytest.raises(StateError, match=r"repeatable/x\.sql would have to be taken back, and nothing says how"):
         call(shop, "revert", env="dev")
     assert query(url, "SELECT count(*) FROM orders") == [(1,)]
+
+
+#: in place of a view that a migration made, with a column more; and another one
+WIDER = """CREATE OR REPLACE VIEW gross AS SELECT id, net + vat AS gross, net FROM orders;
+CREATE VIEW more AS SELECT 1 AS n;
+"""
+
+
+def test_a_view_that_a_file_replaced_comes_back(shop: Repo, url: str) -> None:
+    """Also where it has to be dropped first: PostgreSQL takes no column away from one."""
+    made = "CREATE VIEW gross (id, gross) AS SELECT id, net + vat FROM orders WHERE net > 1"
+    table = migration("0001", None, f"{sql('CREATE TABLE orders (id int, net int, vat int)')}\n{sql(made)}")
+    shop.commit({_v("0001_orders"): table}, "orders and gross")
+    call(shop, "deploy", env="dev")
+    before = gross(url)
+    shop.commit({_r("gross"): WIDER}, "wider")
+    call(shop, "deploy", env="dev")
+    assert gross(url) != before
+    said = call(shop, "revert", env="dev", dry_run=True).out
+    assert any("CREATE OR REPLACE" in line and "gross" in line for line in said)
+    assert ("  DROP VIEW IF EXISTS gross" in said) == (not url.startswith("mysql"))
+    call(shop, "revert", env="dev")
+    assert gross(url) == before
+    assert call(shop, "drift", env="dev", json=True).json()[0]["drift"] is False
+    if not url.startswith("mysql"):
+        assert "VIEW public.more" not in dump(url)
+
+
+def test_a_routine_that_a_file_replaced_is_not_dropped(shop: Repo, url: str) -> None:
+    body = (
+        "RETURNS int READS SQL DATA RETURN {}" if url.startswith("mysql") else "RETURNS int LANGUAGE sql AS 'SELECT {}'"
+    )
+    one, two = (f"CREATE FUNCTION how_many() {body.format(number)}" for number in (1, 2))
+    shop.commit({_v("0001_f"): migration("0001", None, f"op.execute({one!r})")}, "a function")
+    call(shop, "deploy", env="dev")
+    shop.commit({_r("f"): f"DROP FUNCTION IF EXISTS how_many;\n{two};\n"}, "in a file from now on")
+    call(shop, "deploy", env="dev")
+    with pytest.raises(StateError, match=r"repeatable/f\.sql replaced a routine that was there before it") as caught:
+        call(shop, "revert", env="dev")
+    assert "restore" in str(caught.value.hint)
+    assert query(url, "SELECT how_many()") == [(2,)]
+    shop.commit({_r("f"): f"DROP FUNCTION IF EXISTS how_many;\n{two};\n-- down\nDROP FUNCTION how_many;\n"}, "a way")
+    call(shop, "deploy", env="dev")
+    call(shop, "revert", env="dev", to="dev-1")
+    assert "how_many" not in str(query(url, "SELECT routine_name FROM information_schema.routines"))
+
+
+def test_an_earlier_text_comes_back_where_it_cannot_replace_the_later(shop: Repo, pg_database: str) -> None:
+    shop.write({"hgaurora.toml": settings({"dev": pg_database})})
+    wider = GROSS.replace(" FROM", ", net FROM")
+    shop.commit({_v("0001_orders"): TABLE, _r("gross"): GROSS}, "gross")
+    call(shop, "deploy", env="dev")
+    shop.commit({_r("gross"): wider}, "wider")
+    call(shop, "deploy", env="dev")
+    call(shop, "revert", env="dev")
+    assert query(pg_database, "SELECT * FROM gross") == []
+    assert "net FROM" not in (gross(pg_database) or "")
+    assert call(shop, "drift", env="dev", json=True).json()[0]["drift"] is False
+
+    call(shop, "deploy", env="dev")
+    shop.commit({_r("gross"): GROSS}, "back by a deploy")
+    with pytest.raises(MigrationFailed, match="cannot drop columns from view") as caught:
+        call(shop, "deploy", env="dev")
+    assert caught.value.hint == "PostgreSQL does not change it into this in place: DROP it first"
+    query(pg_database, "CREATE VIEW on_it AS SELECT * FROM gross")
+    shop.commit({_r("gross"): f"DROP VIEW gross;\n{GROSS}"}, "dropped first")
+    with pytest.raises(MigrationFailed, match="other objects depend on it") as caught:
+        call(shop, "deploy", env="dev", accept_drift=True)
+    assert caught.value.hint == "view on_it depends on view gross"
+    shop.commit({_r("gross"): f"-- what is\n\n{wider}SELECT nothing FROM orders;\n"}, "wrong")
+    with pytest.raises(MigrationFailed, match=r"gross\.sql \(repeatable/gross\.sql, line 4\): column .nothing. does"):
+        call(shop, "deploy", env="dev")

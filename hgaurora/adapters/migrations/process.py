@@ -247,7 +247,7 @@ class ChildSession:
         recorded = step.direction is Direction.DOWN
         request = {"do": "run", "step": payload, "recorded": recorded, "versions": step.versions}
         if isinstance(step, Repeat):
-            request["sql"] = step.sql
+            request |= {"sql": step.sql, "instead": step.instead}
         answer = self._ask(request, "done", step=step, limit=self._job.wall_clock, meanwhile=meanwhile)
         return StepResult(
             seconds=time.monotonic() - started,

@@ -54,7 +54,11 @@ class Engine(Protocol):
 
     def said(self, error: Any) -> dict[str, Any]:
         """What an error of the driver says, as data: ``message``, ``sqlstate`` and others; ``again`` where the
-        statement had no effect and the same step may be tried again."""
+        statement had no effect and the same step may be tried again; ``position`` (of a character in what was sent,
+        from 1) where it is known."""
+
+    def not_replaced(self, error: Any) -> bool:
+        """True where ``CREATE OR REPLACE`` did not take what it was given for what is there."""
 
 
 def load(job: dict[str, Any], password: Callable[..., str | None], trace: Callable[[str, str], None]) -> Engine:

@@ -39,6 +39,8 @@ class Child:
         self.pending: dict[str, Any] | None = None
         self.directories: dict[bool, ScriptDirectory] = {}
         self.statements = 0
+        #: the text of the repeatable file that runs
+        self.file = ""
         self.ended = False
         event.listen(Engine, "do_connect", self.connect)
 
@@ -235,10 +237,10 @@ class Child:
         while self.pending is not None:
             if self.connection.in_transaction():
                 self.connection.commit()
-            asked = self.pending["step"]
+            asked, self.file = self.pending["step"], ""
             guard.start(asked)
             if "sql" in self.pending:
-                self.repeat(self.pending["sql"], self.pending["versions"])
+                self.repeat(self.pending["sql"], self.pending["instead"], self.pending["versions"])
             else:
                 directory = self.directory(self.pending["recorded"])
                 step = planned(directory, asked["revision"], asked["direction"] == "up", self.pending["versions"])
@@ -264,11 +266,23 @@ class Child:
             )
             self.pending = self.next()
 
-    def repeat(self, sql: str, versions: list[str]) -> None:
-        """Run a repeatable file, past Alembic: its version rows stay as they are."""
+    def repeat(self, sql: str, instead: str, versions: list[str]) -> None:
+        """Run a repeatable file, past Alembic: its version rows stay as they are.
+
+        :param instead: what is sent before it where the server does not replace what is there.
+        """
         guard = self.guard
         assert guard is not None
-        guard.connection.cursor().execute(sql)
+        self.file = sql
+        try:
+            guard.connection.cursor().execute(sql)
+        except self.engine.errors as error:
+            if not (instead and self.engine.not_replaced(error)):
+                raise
+            guard.connection.rollback()
+            guard.start(guard.step)
+            self.file = ""
+            guard.connection.cursor().execute(f"{instead};\n{sql}")
         self.statements = guard.count
         guard.written()
         self.version(heads=set(versions))
@@ -302,6 +316,8 @@ class Child:
             told.update(what=error.what, hint=error.hint, since=error.since)
         elif isinstance(driver, self.engine.errors):
             told.update(self.engine.said(driver), statement=(getattr(error, "statement", None) or "")[:SHOWN])
+            if self.file and self.pending and (at := told.get("position")):
+                told.update(line=self.file.count("\n", 0, at) + 1, file=self.pending["step"]["path"])
             if self.guard is None:
                 told["what"] = "connection"
         elif isinstance(error, SystemExit):

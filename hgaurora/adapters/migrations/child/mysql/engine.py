@@ -201,6 +201,9 @@ class Engine:
             "message": str(said) or str(error),
         }
 
+    def not_replaced(self, error: pymysql.err.MySQLError) -> bool:
+        return False
+
 
 def context(tls: dict[str, Any]) -> ssl.SSLContext:
     """The one way to TLS: PyMySQL's own ``ssl_ca`` does not check the name in the certificate.

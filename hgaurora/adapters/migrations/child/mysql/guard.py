@@ -34,6 +34,7 @@ from .session import Session
 from .sql import Kind, Statement, assigned, calls, kind, refusal
 from .tables import Tables
 from .unproven import answers, differs, harmless
+from .unproven import lost as lost_table
 
 __all__ = ["Guard", "GuardedConnection", "GuardedCursor"]
 
@@ -241,6 +242,7 @@ class Guard:
             raise self._stopped(
                 f"the migration uses the temporary table {', '.join(sorted(self.gone))}, which an earlier run made and "
                 f"which ended with it: {sent.sql[:200]!r}",
+                lost_table(self.ledger["journal_table"], self.key),
             )
         return self._do(cursor, sent, found)
 

@@ -58,11 +58,22 @@ def differs(table: str, row: dict[str, Any], key: tuple[str, str]) -> str:
 
     :param key: revision and direction of the step.
     """
-    revision = key[0].replace("'", "''")
     return (
         "deploy the script as it was when it was interrupted; if it is that, it gives another text or other values "
         "each time, as uuid4(), now() or random() do: write the journaled ones into it, "
         f"SELECT `sql` FROM {table} WHERE id = {row['id']} shows them in full; or undo by hand what this "
-        f"statement and those after it did, then DELETE FROM {table} WHERE closed = 0 AND revision = '{revision}' "
-        f"AND direction = '{key[1]}' AND id >= {row['id']}"
+        f"statement and those after it did, then {_forgotten(table, key)} AND id >= {row['id']}"
     )
+
+
+def lost(table: str, key: tuple[str, str]) -> str:
+    """What to do where a script needs a temporary table of an earlier run, as a hint; as :func:`differs`."""
+    return (
+        "make it a table that is not temporary and drop it at the end; undo by hand what the earlier run did, then "
+        f"{_forgotten(table, key)}, and run again"
+    )
+
+
+def _forgotten(table: str, key: tuple[str, str]) -> str:
+    revision = key[0].replace("'", "''")
+    return f"DELETE FROM {table} WHERE closed = 0 AND revision = '{revision}' AND direction = '{key[1]}'"

@@ -23,6 +23,13 @@ from .guard import Guard, GuardedConnection, GuardedCursor
 #: transaction may be tried again (PostgreSQL manual, appendix A and 13.5)
 TRY_AGAIN = frozenset({"55P03", "40P01", "40001"})
 
+#: a view that would lose a column, a function that would return another type (PostgreSQL manual, CREATE VIEW and CREATE
+#: FUNCTION; appendix A)
+NOT_REPLACED = frozenset({"42P16", "42P13"})
+
+#: others depend on what was to be dropped: the detail names them
+DEPENDED_ON = "2BP01"
+
 #: what a server says that has no room (53300; libpq hands on no SQLSTATE of a refused connection)
 FULL = re.compile(r"too many clients|too many connections|connection slots are reserved")
 
@@ -166,4 +173,14 @@ class Engine:
             "message": error.diag.message_primary or str(error).strip(),
             "detail": error.diag.message_detail,
             "again": error.sqlstate in TRY_AGAIN,
+            "hint": self._hint(error),
+            "position": int(error.diag.statement_position or 0),
         }
+
+    def _hint(self, error: psycopg.Error) -> str:
+        if error.sqlstate == DEPENDED_ON:
+            return "; ".join((error.diag.message_detail or "").splitlines())
+        return "PostgreSQL does not change it into this in place: DROP it first" if self.not_replaced(error) else ""
+
+    def not_replaced(self, error: psycopg.Error) -> bool:
+        return error.sqlstate in NOT_REPLACED
