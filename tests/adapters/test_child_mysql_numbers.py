@@ -118,12 +118,73 @@ def test_a_number_that_others_drew_and_deleted_is_not_drawn_again(dev: Bench) ->
     assert dev.query("SELECT MAX(id) FROM roles") == [(5,)]
 
 
-def test_a_table_with_a_gap_at_its_end_is_left_alone(dev: Bench) -> None:
-    """Rows are deleted there, as in a queue: nobody counts on its numbers, and none must come twice."""
+def loose(dev: Bench) -> None:
+    """A table whose last row was deleted, as in a queue; its next number is 3."""
     table(dev)
     dev.query("INSERT INTO roles (name) VALUES ('gone')")
     dev.query("DELETE FROM roles WHERE name = 'gone'")
+
+
+@pytest.mark.parametrize(
+    ("others", "number"),
+    [
+        ((), 3),
+        (("INSERT INTO roles (name) VALUES ('other')", "DELETE FROM roles WHERE name = 'other'"), 5),
+        (("INSERT INTO roles (name) VALUES ('other')",), 5),
+    ],
+)
+def test_of_a_table_with_a_gap_at_its_end_only_as_many_as_are_drawn_come_again(
+    dev: Bench, others: tuple[str, ...], number: int
+) -> None:
+    scripts = chain(ONE)
+    loose(dev)
+    at = points(dev, scripts).index("after INSERT INTO roles (name) VALUES ('ours')")
+    fresh(dev)
+    loose(dev)
+    killed(dev, scripts, at)
+    for one in others:
+        dev.query(one)
+    finish(dev, scripts)
+    assert dev.query("SELECT id FROM roles WHERE name = 'ours'") == [(number,)]
+
+
+def test_what_a_failed_run_used_up_of_a_table_with_a_gap_comes_again(dev: Bench) -> None:
+    loose(dev)
     with pytest.raises(MigrationFailed, match="Duplicate entry"):
-        dev.deploy(chain("op.execute(\"INSERT INTO roles (name) VALUES ('theirs')\")"))
+        dev.deploy(chain("op.execute(\"INSERT INTO roles (name) VALUES ('a'), ('theirs')\")"))
     dev.deploy(chain(ONE))
-    assert dev.query("SELECT id, name FROM roles ORDER BY id") == [(1, "theirs"), (4, "ours")]
+    assert dev.query("SELECT id, name FROM roles ORDER BY id") == [(1, "theirs"), (3, "ours")]
+
+
+def test_of_a_table_with_a_gap_less_than_what_was_lost_may_be_somebody_elses(dev: Bench) -> None:
+    """Killed before it drew: what is drawn by then, and deleted, are others' numbers."""
+    loose(dev)
+    scripts = chain("op.execute(\"INSERT INTO roles (name) VALUES ('a'), ('b')\")")
+    at = points(dev, scripts).index("before INSERT INTO roles (name) VALUES ('a'), ('b')")
+    fresh(dev)
+    loose(dev)
+    killed(dev, scripts, at)
+    dev.query("INSERT INTO roles (name) VALUES ('other')")
+    dev.query("DELETE FROM roles WHERE name = 'other'")
+    finish(dev, scripts)
+    assert dev.query("SELECT id FROM roles ORDER BY id") == [(1,), (4,), (5,)]
+
+
+def test_a_table_that_begins_at_a_number_of_its_own(dev: Bench) -> None:
+    body = """
+op.execute("CREATE TABLE seats (id int AUTO_INCREMENT PRIMARY KEY, n int) AUTO_INCREMENT = 1000")
+op.execute("INSERT INTO seats (n) SELECT 1 FROM (SELECT 1 UNION SELECT 2 UNION SELECT 3) x")
+op.execute("UPDATE seats SET n = 2 WHERE id = 1002")
+op.execute("ALTER TABLE seats AUTO_INCREMENT = 2000")
+op.execute("INSERT INTO seats (n) VALUES (5)")
+op.execute("UPDATE seats SET n = 6 WHERE id = 2000")
+"""
+    scripts = chain(body)
+    told = points(dev, scripts)
+    wanted = seen(dev)
+    assert dev.query("SELECT id, n FROM seats ORDER BY id") == [(1000, 1), (1001, 1), (1002, 2), (2000, 6)]
+    for point in [at for at, one in enumerate(told) if "INTO seats" in one or one == "before COMMIT"]:
+        fresh(dev)
+        killed(dev, scripts, point)
+        finish(dev, scripts)
+        assert seen(dev) == wanted, told[point]

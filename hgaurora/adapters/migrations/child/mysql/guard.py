@@ -32,7 +32,7 @@ from .numbers import Numbers
 from .proof import Catalogue, provable, rest, verdict
 from .session import Session
 from .sql import Kind, Statement, assigned, calls, kind, refusal
-from .tables import Tables
+from .tables import Tables, quoted
 from .unproven import answers, differs, harmless
 from .unproven import lost as lost_table
 
@@ -379,7 +379,7 @@ class Guard:
         written = self.tables.written_by(sent.meaning, self.session.database, self.temporary)
         if written.unprovable:
             return self._alone(cursor, sent, Kind.OPAQUE, why=f"{written.unprovable} knows no transactions")
-        self._note(next=self.numbers.before(written.numbered))
+        self._note(self.numbers.before(written.numbered))
         try:
             answer = self._sent(sent)
             if self.numbers.too_many():
@@ -387,14 +387,13 @@ class Guard:
                 self.numbers.take_back()
                 answer = self._sent(sent)
             sent.result = self._result(cursor, sent)
-            if counters := self.numbers.after(written.numbered):
-                sent.result["next"] = counters
+            sent.result |= self.numbers.after(written.numbered)
         except pymysql.err.MySQLError as error:
             if self.connection.open:
                 # on a deadlock the server has rolled back all of it, else the statement; nothing else was in it
                 self._end("ROLLBACK")
                 if self.side.open and error.args[0] not in TRY_AGAIN:
-                    self._note(drew=self.numbers.failed(written.numbered))
+                    self._note(self.numbers.failed(written.numbered))
             self._failed(sent, error)
             raise
         try:
@@ -459,18 +458,16 @@ class Guard:
         self.flight = None
         self.journal.settle(row, "done", results.text(sent.result))
         self.since = 0
-        self.numbers.forget()
         self.tables.forget(named(sent.meaning).tag if seen else "*")
         self._touch(sent.meaning, found)
         return answer
 
-    def _note(self, **counters: dict[str, int]) -> None:
+    def _note(self, counters: dict[str, Any]) -> None:
         """Have it in the journal what numbers are drawn next; as a row of its own, before what is yet to be written."""
-        (tables,) = counters.values()
-        if tables:
-            text = f"AUTO_INCREMENT of {', '.join(tables)}"
+        if counters:
+            text = f"AUTO_INCREMENT of {', '.join(counters.get('next') or counters['drew'])}"
             noted = Sent(Statement(text, ()), text, text, lambda: None, False)
-            noted.state, noted.result = NOTED, dict(counters)
+            noted.state, noted.result = NOTED, counters
             self.journal.keep(self.journal.write(self.look, [noted]))
 
     def _noted(self) -> None:
@@ -504,6 +501,10 @@ class Guard:
         if kind(meaning) is Kind.DATA:
             return
         one = touched(meaning) if found is Kind.DDL else None
+        made = one is not None and one.tag == "CREATE TABLE" and "EXISTS" not in meaning.words
+        self.numbers.forget(
+            [quoted(db or self.session.database, name) for _, db, name in one.objects[:1]] if made else []
+        )
         self.tags[one.tag if one else "*"] = None
         for what, db, name in (*one.objects, *one.beside) if one else ():
             self.objects[what, db or self.session.database, name] = None
@@ -547,7 +548,6 @@ class Guard:
         kept = json.loads(row["result"])
         if found in (Kind.DDL, Kind.OPAQUE):
             self._touch(sent.meaning, found)
-            self.numbers.forget()
         self.numbers.journaled(kept)
         self.since = self.since + 1 if found is Kind.DATA else 0 if found is not Kind.READ else self.since
         return self._answer(cursor, kept)

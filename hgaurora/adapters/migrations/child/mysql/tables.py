@@ -114,7 +114,7 @@ class Tables:
         columns = {place: self._numbers(*place) for place in done}
         return Written(
             numbered=tuple(
-                Numbered(f"{_quoted(db)}.{_quoted(name)}", _quoted(column), done[db, name])
+                Numbered(quoted(db, name), quoted(column), done[db, name])
                 for (db, name), column in columns.items()
                 if column
             )
@@ -181,8 +181,9 @@ def _inserts(statement: Statement) -> bool:
     return _Reader(statement.tokens).until(_CHANGES) in ("INSERT", "REPLACE", "LOAD")
 
 
-def _quoted(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+def quoted(*names: str) -> str:
+    """A name as it goes into SQL."""
+    return ".".join("`" + name.replace("`", "``") + "`" for name in names)
 
 
 def _inner(body: Statement) -> list[Statement]:
