@@ -174,7 +174,10 @@ def _failed(context: Context, target: Target, plan: Plan, deployment: str, epoch
         error.hint = error.hint or f"mend the migration, then {context.ui.front}deploy {target.name} goes on after them"
         # the deployment has not ended, so its row has no place for why it stopped
         why = {"error": context.ui.clean(error.message), "hint": context.ui.clean(error.hint)}
-        target.database.event(deployment, STOPPED, why)
+        try:
+            target.database.event(deployment, STOPPED, why)
+        except HgAuroraError as more:
+            error.hint += f"; status will not show this, the ledger did not take it: {more.message}"
     elif isinstance(error, Interrupted):
         error.state = (
             f"{target.name} is at {render.names(now)}, {render.count(committed, 'migration')} of {deployment} done"

@@ -242,28 +242,62 @@ def test_a_routine_that_a_file_replaced_is_not_dropped(shop: Repo, url: str) -> 
     assert "how_many" not in str(query(url, "SELECT routine_name FROM information_schema.routines"))
 
 
-def test_an_earlier_text_comes_back_where_it_cannot_replace_the_later(shop: Repo, pg_database: str) -> None:
-    shop.write({"hgaurora.toml": settings({"dev": pg_database})})
+def test_an_earlier_text_comes_back_where_it_cannot_replace_the_later(repo: Repo, pg_database: str) -> None:
+    repo.write({"hgaurora.toml": settings({"dev": pg_database})})
     wider = GROSS.replace(" FROM", ", net FROM")
-    shop.commit({_v("0001_orders"): TABLE, _r("gross"): GROSS}, "gross")
-    call(shop, "deploy", env="dev")
-    shop.commit({_r("gross"): wider}, "wider")
-    call(shop, "deploy", env="dev")
-    call(shop, "revert", env="dev")
+    repo.commit({_v("0001_orders"): TABLE, _r("gross"): GROSS}, "gross")
+    call(repo, "deploy", env="dev")
+    repo.commit({_r("gross"): wider}, "wider")
+    call(repo, "deploy", env="dev")
+    call(repo, "revert", env="dev")
     assert query(pg_database, "SELECT * FROM gross") == []
     assert "net FROM" not in (gross(pg_database) or "")
-    assert call(shop, "drift", env="dev", json=True).json()[0]["drift"] is False
+    assert call(repo, "drift", env="dev", json=True).json()[0]["drift"] is False
 
-    call(shop, "deploy", env="dev")
-    shop.commit({_r("gross"): GROSS}, "back by a deploy")
+    call(repo, "deploy", env="dev")
+    repo.commit({_r("gross"): GROSS}, "back by a deploy")
     with pytest.raises(MigrationFailed, match="cannot drop columns from view") as caught:
-        call(shop, "deploy", env="dev")
+        call(repo, "deploy", env="dev")
     assert caught.value.hint == "PostgreSQL does not change it into this in place: DROP it first"
     query(pg_database, "CREATE VIEW on_it AS SELECT * FROM gross")
-    shop.commit({_r("gross"): f"DROP VIEW gross;\n{GROSS}"}, "dropped first")
+    repo.commit({_r("gross"): f"DROP VIEW gross;\n{GROSS}"}, "dropped first")
     with pytest.raises(MigrationFailed, match="other objects depend on it") as caught:
-        call(shop, "deploy", env="dev", accept_drift=True)
+        call(repo, "deploy", env="dev", accept_drift=True)
     assert caught.value.hint == "view on_it depends on view gross"
-    shop.commit({_r("gross"): f"-- what is\n\n{wider}SELECT nothing FROM orders;\n"}, "wrong")
+    repo.commit({_r("gross"): f"-- what is\n\n{wider}SELECT nothing FROM orders;\n"}, "wrong")
     with pytest.raises(MigrationFailed, match=r"gross\.sql \(repeatable/gross\.sql, line 4\): column .nothing. does"):
-        call(shop, "deploy", env="dev")
+        call(repo, "deploy", env="dev")
+
+
+def test_a_view_comes_back_with_its_name_and_options(repo: Repo, pg_database: str) -> None:
+    repo.write({"hgaurora.toml": settings({"dev": pg_database})})
+    made = (
+        'CREATE VIEW "Net ""of"" 5%" WITH (security_barrier = true) AS SELECT id AS "Id", net FROM orders'
+        " WHERE net <> 5 WITH LOCAL CHECK OPTION"
+    )
+    table = migration("0001", None, f"{sql('CREATE TABLE orders (id int, net int)')}\n{sql(made)}")
+    repo.commit({_v("0001_orders"): table}, "orders and a view")
+    call(repo, "deploy", env="dev")
+    before = dump(pg_database)
+    repo.commit({_r("net"): 'CREATE OR REPLACE VIEW "Net ""of"" 5%" AS SELECT id AS "Id", net FROM orders;'}, "plain")
+    call(repo, "deploy", env="dev")
+    assert dump(pg_database) != before
+    call(repo, "revert", env="dev")
+    assert dump(pg_database) == before
+
+
+def test_a_view_of_mysql_comes_back_with_its_options(repo: Repo, my_database: str) -> None:
+    repo.write({"hgaurora.toml": settings({"dev": my_database})})
+    made = (
+        "CREATE SQL SECURITY INVOKER VIEW `Net of 5%` AS SELECT id AS `Id`, net FROM orders"
+        " WHERE net <> 5 WITH LOCAL CHECK OPTION"
+    )
+    table = migration("0001", None, f"{sql('CREATE TABLE orders (id int, net int)')}\n{sql(made)}")
+    repo.commit({_v("0001_orders"): table}, "orders and a view")
+    call(repo, "deploy", env="dev")
+    before = query(my_database, "SHOW CREATE VIEW `Net of 5%`")
+    repo.commit({_r("net"): "CREATE OR REPLACE VIEW `Net of 5%` AS SELECT id AS `Id`, net FROM orders;"}, "plain")
+    call(repo, "deploy", env="dev")
+    assert query(my_database, "SHOW CREATE VIEW `Net of 5%`") != before
+    call(repo, "revert", env="dev")
+    assert query(my_database, "SHOW CREATE VIEW `Net of 5%`") == before

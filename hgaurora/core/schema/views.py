@@ -20,8 +20,9 @@ def created(engine: str, path: Path, values: Values) -> str:
     if engine == "postgresql":
         name = ".".join(_quoted(one, '"') for one in path)
         columns = ", ".join(_quoted(one, '"') for one in cast("Sequence[str]", facts["columns"]))
-        pairs = cast("Sequence[tuple[str, str]]", facts["options"])
-        options = f" WITH ({', '.join(f'{word} = {value}' for word, value in pairs)})" if pairs else ""
+        # each as it is said: security_barrier=true
+        said = cast("Sequence[str]", facts["options"])
+        options = f" WITH ({', '.join(said)})" if said else ""
         return f"CREATE OR REPLACE VIEW {name} ({columns}){options} AS {facts['definition']}"
     how = f" ALGORITHM = {facts['algorithm']}" if facts["algorithm"] else ""
     how += f" SQL SECURITY {facts['security']}" if facts["security"] else ""
