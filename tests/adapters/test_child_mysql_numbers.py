@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 
 from hgaurora.core.errors import MigrationFailed
 from tests.adapters.migrating import Bench, bench, chain
 from tests.adapters.test_child_mysql_journal import finish, fresh, killed, points, seen
+from tests.engines import my_user
 
 ROLES = "CREATE TABLE roles (id int AUTO_INCREMENT PRIMARY KEY, name varchar(20) UNIQUE, adm int)"
 
@@ -188,3 +190,19 @@ op.execute("UPDATE seats SET n = 6 WHERE id = 2000")
         killed(dev, scripts, point)
         finish(dev, scripts)
         assert seen(dev) == wanted, told[point]
+
+
+def test_a_table_that_may_be_inserted_into_and_not_be_looked_at(dev: Bench) -> None:
+    with my_user(dev.url) as url:
+        user = urlsplit(url).username
+        name = f"{dev.connection.parameters['dbname']}_x"
+        dev.query(f"CREATE DATABASE `{name}`")
+        dev.query(f"CREATE TABLE `{name}`.log (id int AUTO_INCREMENT PRIMARY KEY, n int)")
+        dev.query(f"GRANT INSERT ON `{name}`.log TO '{user}'@'%'")
+        poor = bench(url)
+        try:
+            poor.deploy(chain(f'op.execute("INSERT INTO `{name}`.log (n) VALUES (1), (2)")'))
+            assert dev.query(f"SELECT id FROM `{name}`.log") == [(1,), (2,)]
+        finally:
+            poor.database.close()
+            dev.query(f"DROP DATABASE `{name}`")

@@ -478,9 +478,11 @@ class Guard:
     def _give(self, sql: str) -> None:
         """Send a change of schema of ours on the connection that migrates; reads may be open there."""
         self.session.limit("schema")
+        self.flight = Kind.DDL
         self.trace("before", sql)
         self.ask(sql)
         self.trace("after", sql)
+        self.flight = None
 
     def _came_to_nothing(self, sent: Sent, error: pymysql.err.MySQLError, before: dict[str, Any] | None) -> bool:
         """True where it is proven that a statement that failed had no effect. ``before``: None where it is not seen."""

@@ -14,9 +14,14 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import pymysql
+
 from .tables import Numbered
 
 Ask = Callable[..., list[tuple[Any, ...]]]
+
+#: rights are missing: on a database, a table, a column (MySQL Server Error Reference)
+DENIED = frozenset({1044, 1142, 1143})
 
 #: ``next``: counters before the next statement, or after that of the row; ``loose``: those of them that are; ``drew``:
 #: counters after a statement that failed
@@ -76,8 +81,16 @@ class Numbers:
             kept = self._next.get(one.table)
             if one.table in self._sure or (kept is not None and not one.inserts):
                 continue
-            now = self._now(one.table)
-            if kept is not None and kept < now and self._last(one)[0] < kept:
+            try:
+                now = self._now(one.table)
+                last, step = self._last(one)
+            except pymysql.err.MySQLError as error:
+                if error.args[0] not in DENIED:
+                    raise
+                # rows may be inserted, say by a trigger with another user's rights, and not be looked at
+                self._sure.add(one.table)
+                continue
+            if kept is not None and kept < now and last < kept:
                 self._set(one.table, kept)
                 ours = max(kept, self._drew.get(one.table, 0))
                 if ours < now:
@@ -85,7 +98,6 @@ class Numbers:
             elif kept != now:
                 found[one.table] = now
                 if one.table not in self._loose:
-                    last, step = self._last(one)
                     self._loose[one.table] = now - last > step
                 if self._loose[one.table]:
                     loose.append(one.table)
