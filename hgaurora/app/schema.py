@@ -133,8 +133,8 @@ def _oldest(deployments: Sequence[str]) -> str | None:
 
 
 def stood(target: Target, reverts: Sequence[str], files: Iterable[bytes]) -> Stood:
-    """What was there, before the oldest of the deploys that are taken back, of the views and routines that repeatable
-    files create; empty where nothing was recorded then."""
+    """What was there, before the oldest of the deploys that are taken back, of the views, routines and triggers that
+    repeatable files create; empty where nothing was recorded then."""
     engine, default = target.engine, target.settings.schema
     made = {one for content in files for one in creates(content, engine, default)}
     first = _oldest(reverts)
@@ -144,13 +144,18 @@ def stood(target: Target, reverts: Sequence[str], files: Iterable[bytes]) -> Sto
     ids = {tuple(json.loads(id)): hash for id, hash in then.parts.items()}
     found: dict[tuple[str, Path], str | None] = {}
     for kind, path in made:
-        if kind == "view" and (hash := ids.get(("relation", *path))):
-            content = target.database.contents([hash])
-            objects = schema_of(then.fingerprints.engine, then.fingerprints.major, content.values()).objects
-            if path in objects.get("view", {}):
-                found[kind, path] = views.created(engine, path, objects["view"][path])
-        elif any(one[:1] == ("routine",) and _bare(one[1:]) == _bare(path) for one in ids):
-            found[kind, path] = None
+        if kind in ("function", "procedure"):
+            if any(one[:1] == ("routine",) and _bare(one[1:]) == _bare(path) for one in ids):
+                found[kind, path] = None
+            continue
+        # a trigger stands with its table, which MySQL does not say
+        place = ("relation", *(path[:-1] if kind == "trigger" else path))
+        hashes = [hash for id, hash in ids.items() if id == place or (id[0] == "relation" and len(place) == 1)]
+        prints = then.fingerprints
+        objects = schema_of(prints.engine, prints.major, target.database.contents(hashes).values()).objects
+        for there, values in objects.get(kind, {}).items():
+            if there[-len(path) :] == path:
+                found[kind, path] = views.created(engine, path, values) if kind == "view" else None
     return found
 
 

@@ -102,7 +102,7 @@ def plan_revert(
     :param contents: contents of the recorded scripts by raw hash, for what each downgrade loses; of repeatable files
         in force then or now they have to be there.
     :param repeated: the repeatable files in force as of that point, by path.
-    :param stood: views and routines that were there then, of those that files create which came later.
+    :param stood: views, routines and triggers that were there then, of those that files create which came later.
     :param reverts: ids of the deployments that are taken back.
     :param schema: where names without one go, on PostgreSQL.
     :param engine: as :func:`plan_deploy`.
@@ -310,7 +310,7 @@ def _repeated(
         back = undo_to(contents[was.raw], stood or {}, engine=engine, schema=schema)
         if dropped is not None and back is None:
             raise StateError(
-                f"{path} replaced a routine that was there before it, and nothing says what that was",
+                f"{path} replaced what was there before it, and nothing says how that was made",
                 state=f"{environment} is as it was: this run changed nothing",
                 hint="go back by restore, or deploy a changeset in which the file holds what was there before",
                 data={"environment": environment, "file": path},

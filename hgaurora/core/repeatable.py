@@ -177,12 +177,15 @@ def _signature(rest: str) -> str:
 #: what was there before a file, by kind and path, and the statement that makes it again; None: none is known
 Stood = Mapping[tuple[str, tuple[str, ...]], str | None]
 
-_DROP = re.compile(r"DROP (VIEW|MATERIALIZED VIEW|FUNCTION|PROCEDURE) IF EXISTS ([^(]+)")
+_DROP = re.compile(
+    r"DROP (VIEW|MATERIALIZED VIEW|FUNCTION|PROCEDURE|TRIGGER) IF EXISTS ([^(]+?)(?: ON (.+))?(?:\(|\Z)", re.S
+)
 _PART = re.compile(r"""\s*\.?\s*(?:"((?:[^"]|"")+)"|`([^`]+)`|([\w$]+))""")
 
 
 def creates(content: bytes, engine: str, schema: str) -> list[tuple[str, tuple[str, ...]]]:
-    """Kind and path of each view and routine that a file takes back by a drop; a routine's without its arguments.
+    """Kind and path of each view, routine and trigger that a file takes back by a drop: a routine's without its
+    arguments, a trigger's on MySQL without its table.
 
     :param schema: where names without one go, on PostgreSQL.
     """
@@ -195,13 +198,19 @@ def _dropped_by(statement: str, engine: str, schema: str) -> tuple[str, tuple[st
     if not (match := _DROP.match(statement)):
         return None
     folded = engine == "postgresql"
-    parts = [
-        (quoted or marked).replace('""', '"') or (word.lower() if folded else word)
-        for quoted, marked, word in _PART.findall(match[2])
-    ]
-    if folded and len(parts) == 1:
+    parts = _parts(match[3], folded) if match[3] else []
+    parts += _parts(match[2], folded)
+    if folded and len(parts) == 1 + bool(match[3]):
         parts.insert(0, schema)
     return match[1].lower(), tuple(parts)
+
+
+def _parts(name: str, folded: bool) -> list[str]:
+    """A name without its quotes, in the server's letters."""
+    return [
+        (quoted or marked).replace('""', '"') or (word.lower() if folded else word)
+        for quoted, marked, word in _PART.findall(name)
+    ]
 
 
 def undo_to(

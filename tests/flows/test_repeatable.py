@@ -232,7 +232,7 @@ def test_a_routine_that_a_file_replaced_is_not_dropped(shop: Repo, url: str) -> 
     call(shop, "deploy", env="dev")
     shop.commit({_r("f"): f"DROP FUNCTION IF EXISTS how_many;\n{two};\n"}, "in a file from now on")
     call(shop, "deploy", env="dev")
-    with pytest.raises(StateError, match=r"repeatable/f\.sql replaced a routine that was there before it") as caught:
+    with pytest.raises(StateError, match=r"repeatable/f\.sql replaced what was there before it") as caught:
         call(shop, "revert", env="dev")
     assert "restore" in str(caught.value.hint)
     assert query(url, "SELECT how_many()") == [(2,)]
@@ -301,3 +301,38 @@ def test_a_view_of_mysql_comes_back_with_its_options(repo: Repo, my_database: st
     assert query(my_database, "SHOW CREATE VIEW `Net of 5%`") != before
     call(repo, "revert", env="dev")
     assert query(my_database, "SHOW CREATE VIEW `Net of 5%`") == before
+
+
+def test_a_trigger_that_a_file_replaced_is_not_dropped(shop: Repo, url: str) -> None:
+    mysql = url.startswith("mysql")
+    table = [sql("CREATE TABLE orders (id int, net int)")]
+    if not mysql:
+        table.append(sql("CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'"))
+    does = "SET NEW.net = {}" if mysql else "EXECUTE FUNCTION f()"
+    made = f"CREATE TRIGGER seen BEFORE INSERT ON orders FOR EACH ROW {does.format(1)}"
+    other = made.replace("BEFORE INSERT", "BEFORE UPDATE")
+    shop.commit({_v("0001_o"): migration("0001", None, "\n".join([*table, sql(made)]))}, "a trigger")
+    call(shop, "deploy", env="dev")
+    drop = "DROP TRIGGER IF EXISTS seen" + ("" if mysql else " ON orders")
+    shop.commit({_r("seen"): f"{drop};\n{other};\n"}, "in a file from now on")
+    call(shop, "deploy", env="dev")
+    for dry in (True, False):
+        with pytest.raises(StateError, match=r"repeatable/seen\.sql replaced what was there before it"):
+            call(shop, "revert", env="dev", dry_run=dry)
+    shop.commit({_r("new"): f"{other.replace('seen', 'later')};\n"}, "one that was not there")
+    call(shop, "deploy", env="dev")
+    call(shop, "revert", env="dev")
+    names = query(url, "SELECT trigger_name FROM information_schema.triggers WHERE event_object_table = 'orders'")
+    assert names == [("seen",)]
+
+
+def test_a_materialized_view_that_a_file_replaced_is_not_dropped(repo: Repo, pg_database: str) -> None:
+    repo.write({"hgaurora.toml": settings({"dev": pg_database})})
+    made = "CREATE MATERIALIZED VIEW sums AS SELECT {} AS n"
+    repo.commit({_v("0001_s"): migration("0001", None, sql(made.format(1)))}, "a view")
+    call(repo, "deploy", env="dev")
+    repo.commit({_r("sums"): f"DROP MATERIALIZED VIEW IF EXISTS sums;\n{made.format(2)};\n"}, "in a file")
+    call(repo, "deploy", env="dev")
+    with pytest.raises(StateError, match=r"repeatable/sums\.sql replaced what was there before it"):
+        call(repo, "revert", env="dev")
+    assert query(pg_database, "SELECT n FROM sums") == [(2,)]

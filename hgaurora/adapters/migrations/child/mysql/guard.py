@@ -28,11 +28,11 @@ from . import results
 from .driver import GuardedConnection, GuardedCursor
 from .journal import NOTED, Journal, Row, Sent, sha
 from .names import named, touched
-from .numbers import Numbers
+from .numbers import Numbers, Whose
 from .proof import Catalogue, provable, rest, verdict
 from .session import Session
-from .sql import Kind, Statement, assigned, calls, kind, refusal
-from .tables import Tables, quoted
+from .sql import Kind, Statement, assigned, calls, kind, refusal, variables
+from .tables import Tables, adds, quoted
 from .unproven import answers, differs, harmless
 from .unproven import lost as lost_table
 
@@ -258,12 +258,12 @@ class Guard:
 
     def _do(self, cursor: Any, sent: Sent, found: Kind) -> Any:
         """Send a statement that no earlier run has sent to its end."""
-        if self.inserted:
+        if self.inserted is not None:
             # the id that an earlier run's last INSERT drew is what the script may ask for
             self.ask("SELECT LAST_INSERT_ID(%s)", (self.inserted,))
             self.inserted = None
         if found in (Kind.READ, Kind.TEMPORARY):
-            if found is Kind.READ and self.tables.functions(calls(sent.meaning)):
+            if found is Kind.READ and self.tables.functions(sent.meaning):
                 # a stored function may change data
                 return self._data(cursor, sent)
             return self._read(cursor, sent)
@@ -379,12 +379,16 @@ class Guard:
         written = self.tables.written_by(sent.meaning, self.session.database, self.temporary)
         if written.unprovable:
             return self._alone(cursor, sent, Kind.OPAQUE, why=f"{written.unprovable} knows no transactions")
+        sent.variables = tuple(sorted(written.variables))
         self._note(self.numbers.before(written.numbered))
         try:
             answer = self._sent(sent)
-            if self.numbers.too_many():
+            if (whose := self.numbers.whose()) is not Whose.OURS:
                 self._end("ROLLBACK")
-                self.numbers.take_back()
+                left = self.numbers.take_back()
+                if whose is Whose.UNKNOWN:
+                    self._note(left)
+                    raise self._stopped(*self.numbers.unknown())
                 answer = self._sent(sent)
             sent.result = self._result(cursor, sent)
             sent.result |= self.numbers.after(written.numbered)
@@ -415,6 +419,9 @@ class Guard:
         """
         seen = found is Kind.DDL and provable(sent.meaning)
         verb = sent.meaning.words[0] if sent.meaning.tokens else "EXECUTE"
+        if verb == "CALL":
+            inside = self.tables.written_by(sent.meaning, self.session.database, self.temporary).variables
+            sent.variables = (*variables(sent.meaning), *sorted(inside))
         picture = {"why": why or f"what {verb or 'it'} does cannot be seen"}
         if seen:
             picture = self._picture(sent)
@@ -465,7 +472,7 @@ class Guard:
     def _note(self, counters: dict[str, Any]) -> None:
         """Have it in the journal what numbers are drawn next; as a row of its own, before what is yet to be written."""
         if counters:
-            text = f"AUTO_INCREMENT of {', '.join(counters.get('next') or counters['drew'])}"
+            text = f"AUTO_INCREMENT of {', '.join(next(iter(counters.values())))}"
             noted = Sent(Statement(text, ()), text, text, lambda: None, False)
             noted.state, noted.result = NOTED, counters
             self.journal.keep(self.journal.write(self.look, [noted]))
@@ -513,14 +520,21 @@ class Guard:
 
     def _result(self, cursor: Any, sent: Sent) -> dict[str, Any]:
         """The result that a cursor was given, and the values of user variables that the statement set."""
-        if sent.many:
-            return {"count": cursor.rowcount, "id": cursor.lastrowid}
         taken = self.connection._result
-        names = assigned(sent.meaning)
+        names = (*assigned(sent.meaning), *sent.variables)
         try:
-            return results.recorded(taken, self._variables(names) if names else None)
+            if sent.many:
+                kept = {"count": cursor.rowcount, "id": cursor.lastrowid}
+            else:
+                kept = results.recorded(taken, self._variables(names) if names else None)
         except TypeError as error:
-            return {"unrecorded": str(error)}
+            kept = {"unrecorded": str(error)}
+        found = kind(sent.meaning)
+        draws = found is Kind.DATA and (taken.insert_id or adds(sent.meaning))
+        if draws or found not in (Kind.DATA, Kind.READ, Kind.DDL) or "LAST_INSERT_ID" in calls(sent.meaning):
+            # not what the answer says: a key that was given is in that, too
+            kept["last"] = self.ask("SELECT LAST_INSERT_ID()")[0][0]
+        return kept
 
     def _variables(self, names: tuple[str, ...]) -> dict[str, Any]:
         columns = ", ".join("@`" + name.replace("`", "``").replace("%", "%%") + "`" for name in names)
@@ -604,7 +618,8 @@ class Guard:
             column = name.replace("`", "``").replace("%", "%%")
             self.ask(f"SET @`{column}` = %s", (results.decoded(value),))
         self.gone.update(kept.get("temporary", ()))
-        self.inserted = kept.get("id") or self.inserted
+        if (last := kept.get("last", kept.get("id"))) is not None:
+            self.inserted = last
         return cursor.answer(results.Result(kept))
 
     # -- the end of a step

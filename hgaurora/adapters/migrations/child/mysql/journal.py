@@ -36,7 +36,7 @@ def sha(text: str) -> str:
 class Sent:
     """One statement of a script."""
 
-    __slots__ = ("hashes", "many", "meaning", "result", "send", "sql", "state")
+    __slots__ = ("hashes", "many", "meaning", "result", "send", "sql", "state", "variables")
 
     def __init__(self, meaning: Statement, sql: str, template: str, send: Callable[[], Any], many: bool) -> None:
         #: what it is, to whoever has to tell what it does
@@ -48,6 +48,8 @@ class Sent:
         self.hashes = (sha(template), sha(sql))
         self.state = "done"
         self.result: dict[str, Any] = {}
+        #: user variables that it may set, but for those it assigns itself
+        self.variables: tuple[str, ...] = ()
 
 
 class Journal:

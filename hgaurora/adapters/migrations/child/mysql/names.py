@@ -77,6 +77,16 @@ class _Reader:
                 return word
         return ""
 
+    def over(self) -> None:
+        """Go over a parenthesis and all in it."""
+        depth = 0
+        while self.peek().text:
+            if self.peek().kind == "op":
+                depth += {"(": 1, ")": -1}.get(self.peek().text, 0)
+            self.at += 1
+            if not depth:
+                return
+
     def part(self) -> str:
         token = self.peek()
         if token.kind not in ("word", "name") and not (token.kind == "string" and token.text[:1] == '"'):

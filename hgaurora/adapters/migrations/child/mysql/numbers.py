@@ -10,6 +10,7 @@ the table is first changed, and after each statement that may draw from it, in t
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -23,18 +24,26 @@ Ask = Callable[..., list[tuple[Any, ...]]]
 #: rights are missing: on a database, a table, a column (MySQL Server Error Reference)
 DENIED = frozenset({1044, 1142, 1143})
 
-#: ``next``: counters before the next statement, or after that of the row; ``loose``: those of them that are; ``drew``:
-#: counters after a statement that failed
+#: ``next``: counters before the next statement, or after that of the row; ``gap``: tables of them with one; ``drew``:
+#: counters after a statement that failed; ``left``: counters that a person was asked about
 Kept = dict[str, Any]
 
 _COUNTER = re.compile(r"\)[^\n]*? ENGINE=\S+ AUTO_INCREMENT=(\d+)")
 
 
+class Whose(enum.Enum):
+    """Who drew numbers that no row has."""
+
+    OURS = enum.auto()
+    OTHERS = enum.auto()
+    UNKNOWN = enum.auto()
+
+
 class Numbers:
     """The counters of tables that a step changes rows of, by quoted name; each is the next number to be drawn.
 
-    A table is *loose* where its numbers have a gap at their end when the step comes to it, unless the step made it:
-    a queue, say, from which rows are deleted. There somebody else may have drawn, and nothing of it be left.
+    Where a table has a gap at its end when the step comes to it, it may be a queue, say, from which rows are deleted:
+    others draw there, and nothing of it is left. From one that the step made nobody else draws.
 
     :param look: sends a statement of ours on the second connection; rows.
     :param give: sends one on the connection that migrates, as a change of schema.
@@ -47,7 +56,8 @@ class Numbers:
 
     def begin(self) -> None:
         """A step begins, or begins anew."""
-        self._loose: dict[str, bool] = {}
+        #: whether there was a gap; None: the step made the table
+        self._gap: dict[str, bool | None] = {}
         #: as the journal has them: before, or after, the newest statement that drew
         self._next: dict[str, int] = {}
         #: the same after a statement that failed, and drew all the same
@@ -56,27 +66,30 @@ class Numbers:
         self._sure: set[str] = set()
         #: of what was given back: what it was before, and where the next statement has to come to
         self._given: dict[str, tuple[int, int]] = {}
+        #: what a person has been asked about, and left
+        self._left: dict[str, int] = {}
 
     def journaled(self, kept: Kept) -> None:
         """A row of the journal says this."""
         for table, number in kept.get("next", {}).items():
             self._next[table] = number
             self._drew.pop(table, None)
-            self._loose.setdefault(table, False)
-        self._loose.update(dict.fromkeys(kept.get("loose", ()), True))
+            self._gap.setdefault(table, False)
+        self._gap.update(dict.fromkeys(kept.get("gap", ()), True))
         self._drew.update(kept.get("drew", {}))
+        self._left.update(kept.get("left", {}))
 
     def forget(self, made: Iterable[str]) -> None:
         """A statement of schema may have changed them, and has made these tables."""
         self._next, self._drew, self._sure = {}, {}, set()
-        self._loose.update(dict.fromkeys(made, False))
+        self._gap.update(dict.fromkeys(made))
 
     def before(self, tables: Sequence[Numbered]) -> Kept:
         """Give back what an earlier run used up, where no row tells that somebody else has drawn since; what the
         journal has to have before the next statement, which changes these tables."""
         self._given = {}
         found: dict[str, int] = {}
-        loose: list[str] = []
+        gap: list[str] = []
         for one in tables:
             kept = self._next.get(one.table)
             if one.table in self._sure or (kept is not None and not one.inserts):
@@ -90,36 +103,51 @@ class Numbers:
                 # rows may be inserted, say by a trigger with another user's rights, and not be looked at
                 self._sure.add(one.table)
                 continue
-            if kept is not None and kept < now and last < kept:
+            if kept is not None and last < kept < now != self._left.get(one.table):
                 self._set(one.table, kept)
                 ours = max(kept, self._drew.get(one.table, 0))
                 if ours < now:
                     self._given[one.table] = (now, kept + now - ours)
             elif kept != now:
                 found[one.table] = now
-                if one.table not in self._loose:
-                    self._loose[one.table] = now - last > step
-                if self._loose[one.table]:
-                    loose.append(one.table)
+                if one.table not in self._gap:
+                    self._gap[one.table] = now - last > step
+                if self._gap[one.table]:
+                    gap.append(one.table)
             if one.inserts:
                 self._sure.add(one.table)
         self._next.update(found)
-        return {"next": found, "loose": loose} if loose else {"next": found} if found else {}
+        return {"next": found, "gap": gap} if gap else {"next": found} if found else {}
 
-    def too_many(self) -> bool:
-        """True where the statement drew fewer numbers than were given back for it, or, of a loose table, not as many:
-        somebody else had drawn some of them, and deleted the rows. What it did has to be rolled back, and
-        :meth:`take_back`."""
-        for table, (_, least) in self._given.items():
+    def whose(self) -> Whose:
+        """Whose the numbers were that were given back, by what the statement has drawn: ours where it is just as many.
+        Where it is not OURS, what it did has to be rolled back, and :meth:`take_back`."""
+        found = Whose.OURS
+        for table, (_, wanted) in self._given.items():
             now = self._now(table)
-            if now < least or (now != least and self._loose[table]):
-                return True
-        return False
+            if now < wanted or (now > wanted and self._gap[table]):
+                return Whose.OTHERS
+            if now > wanted and self._gap[table] is False:
+                # it may have been killed in its midst
+                found = Whose.UNKNOWN
+        return found
 
-    def take_back(self) -> None:
-        """Nothing is given back after all."""
+    def take_back(self) -> Kept:
+        """Nothing is given back after all; what the journal has to have for the next run to leave it so."""
         for table, (was, _) in self._given.items():
             self._set(table, was)
+        return {"left": {table: was for table, (was, _) in self._given.items()}}
+
+    def unknown(self) -> tuple[str, str]:
+        """A message and a hint, where nothing tells whose they were."""
+        table, (was, _) = next(iter(self._given.items()))
+        kept = self._next[table]
+        return (
+            f"an earlier run of the migration, or somebody else, drew the numbers {kept} to {was - 1} of {table}, "
+            "and no row has them; nothing proves who did",
+            f"if nobody else did, ALTER TABLE {table} AUTO_INCREMENT = {kept}; then, or else, run again: it goes on "
+            "with the number that is there",
+        )
 
     def after(self, tables: Sequence[Numbered]) -> Kept:
         """What the counters are after a statement, for its row."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from pymysql import err
 
-from .names import Named, Object, named
+from .names import Named, Object, _Reader, named
 from .sql import Statement
 
 Ask = Callable[..., list[tuple[Any, ...]]]
@@ -29,6 +29,8 @@ _REPEAT = frozenset(
 )
 #: not seen in any definition, so the table's own number has to tell
 _BY_NUMBER = frozenset({"TRUNCATE TABLE", "RENAME TABLE"})
+#: what ALTER TABLE drops that is no column
+_NO_COLUMN = frozenset({"INDEX", "KEY", "PRIMARY", "FOREIGN", "CONSTRAINT", "CHECK", "PARTITION", "DEFAULT", "PERIOD"})
 _COUNTER = re.compile(r"\sAUTO_INCREMENT=\d+", re.I)
 _PLAIN = re.compile(r"[A-Za-z0-9_]+\Z")
 
@@ -51,7 +53,9 @@ class Catalogue:
             key = f"{kind} {db}.{name}"
             taken[key] = self._definition(kind, db or "", name)
             if by_number(found, statement) and kind == "table" and taken[key] is not None:
-                taken[f"number {db}.{name}"] = self._number(db or "", name)
+                # MariaDB moves columns without making the table anew (INSTANT, from 10.4), and no view tells
+                seen = not (self.mariadb and exchanges(statement))
+                taken[f"number {db}.{name}"] = self._number(db or "", name) if seen else None
         return taken
 
     def _definition(self, kind: str, db: str, name: str) -> str | None:
@@ -135,8 +139,28 @@ def by_number(found: Named, statement: Statement) -> bool:
     return (
         found.tag in _BY_NUMBER
         or (found.tag == "CREATE TABLE" and words[1:3] == ("OR", "REPLACE"))
-        or (found.tag == "ALTER TABLE" and ("EXCHANGE" in words or "TRUNCATE" in words))
+        or (found.tag == "ALTER TABLE" and ("EXCHANGE" in words or "TRUNCATE" in words or exchanges(statement)))
     )
+
+
+def exchanges(statement: Statement) -> bool:
+    """True for an ALTER TABLE that gives a column the name of another one: the definition may be the same after it."""
+    reader = _Reader(statement.tokens)
+    old: set[str] = set()
+    new: set[str] = set()
+    while word := reader.until({"CHANGE", "RENAME", "DROP"}):
+        column = reader.take("COLUMN")
+        if word == "RENAME" and not column:
+            continue
+        reader.take("IF", "EXISTS")
+        if word == "DROP" and reader.peek().up in _NO_COLUMN:
+            continue
+        was = reader.part().lower()
+        to = was if word == "DROP" else (reader.take("TO"), reader.part().lower())[1]
+        old.add(was)
+        if to != was:
+            new.add(to)
+    return bool(old & new)
 
 
 def provable(statement: Statement) -> bool:

@@ -200,6 +200,10 @@ def refusal(statement: Statement) -> str:
     ends = words[0] in ("COMMIT", "ROLLBACK") and not {"NO", "TO"} & set(words)
     if ends and {"CHAIN", "RELEASE"} & set(words):
         return "ends the transaction and begins another one, or ends the session"
+    if words[0] == "SET" and _draws_set(statement):
+        return (
+            "sets the number that the next INSERT draws, or the one drawn last, which a resumed run could not set again"
+        )
     if words[:2] in (("SHOW", "WARNINGS"), ("SHOW", "ERRORS")):
         return "asks about the statement before, which is hgaurora's own"
     if words[0] == "FLUSH" and ("EXPORT" in words or {"READ", "LOCK"} <= set(words)):
@@ -207,6 +211,18 @@ def refusal(statement: Statement) -> str:
     if kind(statement) in (Kind.READ, Kind.DATA, Kind.SESSION) and calls(statement) & _BEFORE:
         return "asks about the statement before, which is hgaurora's own"
     return ""
+
+
+def _draws_set(statement: Statement) -> bool:
+    """True where SET assigns to a system variable that only the next statement takes."""
+    names = {"insert_id", "last_insert_id", "identity"}
+    tokens = statement.tokens
+    return any(
+        token.kind in ("word", "name", "sys")
+        and token.text.lower().rpartition(".")[2].removeprefix("@@") in names
+        and tokens[at + 1].text in ("=", ":=")
+        for at, token in enumerate(tokens[:-1])
+    )
 
 
 def calls(statement: Statement) -> frozenset[str]:
@@ -289,6 +305,11 @@ def _settings_only(statement: Statement) -> bool:
     return all(
         token.kind in ("sys", "name") or token.up in allowed or token.text in ("(", ")", ",", "1") for token in tokens
     )
+
+
+def variables(statement: Statement) -> tuple[str, ...]:
+    """The user variables that a statement names."""
+    return tuple(dict.fromkeys(token.text for token in statement.tokens if token.kind == "var" and token.text))
 
 
 def assigned(statement: Statement) -> tuple[str, ...]:

@@ -13,6 +13,8 @@ from .sql import Kind, Statement, calls, kind, split
 _CHANGES = {"INSERT", "REPLACE", "UPDATE", "DELETE", "LOAD"}
 _MODIFIERS = frozenset({"LOW_PRIORITY", "HIGH_PRIORITY", "DELAYED", "IGNORE", "QUICK", "INTO", "CONCURRENT", "LOCAL"})
 _ENDS = frozenset({"SET", "WHERE", "VALUES", "VALUE", "SELECT", "ORDER", "LIMIT", "RETURNING", "ON"})
+#: a parenthesis with one of these holds a query, whose tables are read
+_QUERIES = frozenset({"SELECT", "WITH", "VALUES", "TABLE"})
 _NOT_TABLES = frozenset(
     {"FROM", "USING", "JOIN", "LEFT", "RIGHT", "INNER", "OUTER", "CROSS", "NATURAL", "STRAIGHT_JOIN", "AS", "UPDATE"}
     | {"DELETE", "FOR", "PORTION", "OF", "USE", "FORCE", "INDEX"}
@@ -29,13 +31,15 @@ class Numbered(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What a change of data may write to, whether by itself, through a view, a trigger or a stored function.
+    """What a change of data may write to, whether by itself, through a view, a trigger or a stored routine.
 
-    ``unprovable``: the first table without transactions; empty: there is none.
+    ``unprovable``: the first table without transactions, or what cannot be seen; empty: there is none. ``variables``:
+    user variables that a trigger or routine names.
     """
 
     unprovable: str = ""
     numbered: tuple[Numbered, ...] = ()
+    variables: frozenset[str] = frozenset()
 
 
 class Tables:
@@ -50,10 +54,11 @@ class Tables:
         self._seen: dict[tuple[str, str], list[str]] = {}
         self._numbered: dict[tuple[str, str], str] = {}
         self._functions: frozenset[str] | None = None
+        self._texts: dict[str, list[str]] = {}
 
     def forget(self, tag: str) -> None:
         """A statement, by its :attr:`~.names.Named.tag`, may have changed tables, triggers or routines."""
-        self._seen, self._numbered = {}, {}
+        self._seen, self._numbered, self._texts = {}, {}, {}
         if not tag.endswith((" TABLE", " INDEX", " VIEW", " TRIGGER", " SEQUENCE")):
             self._functions = None
 
@@ -61,9 +66,31 @@ class Tables:
         """The names of the tables that a change of data may write to, lower case."""
         return frozenset(name.lower() for _, name in _written(statement))
 
-    def functions(self, names: frozenset[str]) -> frozenset[str]:
-        """Those of some names that are stored functions of any database, upper case."""
-        return names & self._stored() if names else frozenset()
+    def functions(self, statement: Statement) -> frozenset[str]:
+        """The stored functions, of any database, that a statement may run, by itself or through a view; upper case."""
+        if not (stored := self._stored()):
+            return frozenset()
+        texts = [one for text in self._views(statement.names) for one in split(text)]
+        return stored & frozenset().union(*(calls(one) for one in (statement, *texts)))
+
+    def _views(self, names: frozenset[str]) -> list[str]:
+        """The definitions of those of some names that are views of any database, and of the views in them."""
+        found: list[str] = []
+        seen: set[str] = set()
+        while todo := names - seen:
+            seen |= todo
+            if unknown := todo - self._texts.keys():
+                self._texts.update((name, []) for name in unknown)
+                for name, text in self.ask(
+                    "SELECT LOWER(table_name), view_definition FROM information_schema.views"
+                    " WHERE LOWER(table_name) IN %s AND table_schema <> 'sys'",
+                    (sorted(unknown),),
+                ):
+                    self._texts[str(name)].append(str(text))
+            more = [text for name in todo for text in self._texts[name]]
+            found += more
+            names = frozenset().union(*(one.names for text in more for one in split(text)))
+        return found
 
     def bare(self, statement: Statement, database: str) -> bool:
         """True where no trigger and no stored function can run with a change of data."""
@@ -81,20 +108,25 @@ class Tables:
         return self._functions
 
     def written_by(self, statement: Statement, database: str, temporary: set[str]) -> Written:
-        """All that a change of data may write to, but for temporary tables."""
+        """All that a statement may write to, but for temporary tables."""
         todo = [
-            (db or database, name, _inserts(statement))
-            for db, name in _written(statement)
-            if name.lower() not in temporary
+            (db or database, name, adds(statement)) for db, name in _written(statement) if name.lower() not in temporary
         ]
-        bodies = self._bodies(statement)
+        run: set[tuple[str, str]] = set()
+        bodies = self._bodies(statement, run)
         done: dict[tuple[str, str], bool] = {}
+        variables: set[str] = set()
         while todo or bodies:
             if bodies:
-                for one in split(bodies.pop()):
+                body = bodies.pop()
+                if body is None:
+                    return Written("a routine that cannot be seen")
+                for one in split(body):
+                    variables |= {token.text for token in one.tokens if token.kind == "var" and token.text}
+                    bodies += self._bodies(one, run)
                     for inner in _inner(one):
-                        todo += [(db or database, name, _inserts(inner)) for db, name in _written(inner)]
-                        bodies += self._bodies(inner)
+                        todo += [(db or database, name, adds(inner)) for db, name in _written(inner)]
+                        bodies += self._bodies(inner, run)
                 continue
             *key, inserts = todo.pop()
             place = (key[0], key[1])
@@ -117,18 +149,28 @@ class Tables:
                 Numbered(quoted(db, name), quoted(column), done[db, name])
                 for (db, name), column in columns.items()
                 if column
-            )
+            ),
+            variables=frozenset(variables),
         )
 
-    def _bodies(self, statement: Statement) -> list[str]:
-        found = self.functions(calls(statement))
+    def _bodies(self, statement: Statement, run: set[tuple[str, str]]) -> list[str | None]:
+        """The bodies of the stored functions that a statement may run, and of the procedure that it calls; None for one
+        that this user may not see.
+
+        :param run: those that were looked at; added to.
+        """
+        wanted = {("FUNCTION", name) for name in self.functions(statement)}
+        if statement.words[:1] == ("CALL",) and (name := _Reader(statement.tokens[1:]).object("procedure")):
+            wanted.add(("PROCEDURE", name[0][2].upper()))
+        wanted -= run
+        run |= wanted
         return [
-            str(body)
-            for name in found
+            None if body is None else str(body)
+            for kind, name in sorted(wanted)
             for (body,) in self.ask(
                 "SELECT routine_definition FROM information_schema.routines"
-                " WHERE UPPER(routine_name) = %s AND routine_type = 'FUNCTION'",
-                (name,),
+                " WHERE UPPER(routine_name) = %s AND routine_type = %s AND routine_schema <> 'sys'",
+                (name, kind),
             )
         ]
 
@@ -176,9 +218,23 @@ class Tables:
         return self._engines
 
 
-def _inserts(statement: Statement) -> bool:
+def adds(statement: Statement) -> bool:
     """True for a change of data that may add rows."""
-    return _Reader(statement.tokens).until(_CHANGES) in ("INSERT", "REPLACE", "LOAD")
+    return _verb(_Reader(statement.tokens)) in ("INSERT", "REPLACE", "LOAD")
+
+
+def _verb(reader: _Reader) -> str:
+    """Go to just after the word that says what a change of data does: outside of parentheses, where functions and WITH
+    have the same words."""
+    depth = 0
+    while reader.peek().text:
+        token = reader.peek()
+        reader.at += 1
+        if token.kind == "op":
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+        elif not depth and token.up in _CHANGES and not (reader.peek().text == "(" and reader.at > 1):
+            return token.up
+    return ""
 
 
 def quoted(*names: str) -> str:
@@ -191,13 +247,13 @@ def _inner(body: Statement) -> list[Statement]:
     words = body.words
     starts = [at for at, word in enumerate(words) if word in ("INSERT", "UPDATE", "DELETE", "REPLACE", "CALL")]
     found = [Statement(body.text, body.tokens[at:]) for at in starts]
-    return [one for one in found if kind(one) is Kind.DATA]
+    return [one for one in found if kind(one) is Kind.DATA or one.words[0] == "CALL"]
 
 
 def _written(statement: Statement) -> list[tuple[str | None, str]]:
     """(database or None, name) of what may be a table that is written to."""
     reader = _Reader(statement.tokens)
-    first = reader.until(_CHANGES)
+    first = _verb(reader)
     if first == "LOAD":
         reader.until({"TABLE"})
     if first in ("INSERT", "REPLACE", "LOAD"):
@@ -208,7 +264,9 @@ def _written(statement: Statement) -> list[tuple[str | None, str]]:
     found: list[tuple[str | None, str]] = []
     while reader.peek().text and reader.peek().up not in (_ENDS - {"ON"}):
         token = reader.peek()
-        if token.up in _MODIFIERS | _NOT_TABLES or token.kind not in ("word", "name"):
+        if token.text == "(" and token.kind == "op" and reader.peek(1).up in _QUERIES:
+            reader.over()
+        elif token.up in _MODIFIERS | _NOT_TABLES or token.kind not in ("word", "name"):
             reader.at += 1
         else:
             found += [(db, name) for _, db, name in reader.object("table")]
