@@ -276,7 +276,7 @@ def test_tables_without_transactions(connection: pymysql.Connection[Any], sql: s
     ):
         look.ask(one)
     (statement,) = split(sql)
-    wanted = f"{look.home}.{found}" if found else ""
+    wanted = f"{look.home}.{found} knows no transactions" if found else ""
     assert Tables(look.ask).written_by(statement, look.home, set()).unprovable == wanted
 
 

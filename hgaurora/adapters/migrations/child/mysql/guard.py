@@ -378,7 +378,7 @@ class Guard:
         """A change of data: committed at once, its journal row in the same transaction."""
         written = self.tables.written_by(sent.meaning, self.session.database, self.temporary)
         if written.unprovable:
-            return self._alone(cursor, sent, Kind.OPAQUE, why=f"{written.unprovable} knows no transactions")
+            return self._alone(cursor, sent, Kind.OPAQUE, why=written.unprovable)
         sent.variables = tuple(sorted(written.variables))
         self._note(self.numbers.before(written.numbered))
         try:

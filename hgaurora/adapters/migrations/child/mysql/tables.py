@@ -33,8 +33,8 @@ class Numbered(NamedTuple):
 class Written(NamedTuple):
     """What a change of data may write to, whether by itself, through a view, a trigger or a stored routine.
 
-    ``unprovable``: the first table without transactions, or what cannot be seen; empty: there is none. ``variables``:
-    user variables that a trigger or routine names.
+    ``unprovable``: why it cannot be journaled in its own transaction, in words; empty: it can. ``variables``: user
+    variables that a trigger or routine names.
     """
 
     unprovable: str = ""
@@ -120,7 +120,7 @@ class Tables:
             if bodies:
                 body = bodies.pop()
                 if body is None:
-                    return Written("a routine that cannot be seen")
+                    return Written("it runs a routine whose text this user may not see")
                 for one in split(body):
                     variables |= {token.text for token in one.tokens if token.kind == "var" and token.text}
                     bodies += self._bodies(one, run)
@@ -135,10 +135,10 @@ class Tables:
             seen = place in done
             done[place] = inserts
             if len(done) > 1000:
-                return Written("more tables than can be looked at")
+                return Written("it may write to more than 1,000 tables")
             engine, *more = self._look(*place)
             if engine not in ("", "view") and engine not in self._transactional():
-                return Written(f"{place[0]}.{place[1]} ({engine})")
+                return Written(f"{place[0]}.{place[1]} ({engine}) knows no transactions")
             if engine == "view":
                 todo += [(db or place[0], name, inserts) for text in more for db, name in _named(text)]
             elif not seen:
