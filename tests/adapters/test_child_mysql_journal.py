@@ -260,6 +260,7 @@ def test_what_cannot_be_proven_stops_with_both_answers(dev: Bench) -> None:
         "ALTER TABLE t ADD x nosuch int",
         "RENAME TABLE nosuch TO other",
         "UPDATE done SET nosuch = 1",
+        "CALL nosuch(1)",
         "CREATE SERVER",
     ],
 )

@@ -113,7 +113,7 @@ class Tables:
             (db or database, name, adds(statement)) for db, name in _written(statement) if name.lower() not in temporary
         ]
         run: set[tuple[str, str]] = set()
-        bodies = self._bodies(statement, run)
+        bodies = self.bodies(statement, run)
         done: dict[tuple[str, str], bool] = {}
         variables: set[str] = set()
         while todo or bodies:
@@ -123,10 +123,10 @@ class Tables:
                     return Written("it runs a routine whose text this user may not see")
                 for one in split(body):
                     variables |= {token.text for token in one.tokens if token.kind == "var" and token.text}
-                    bodies += self._bodies(one, run)
+                    bodies += self.bodies(one, run)
                     for inner in _inner(one):
                         todo += [(db or database, name, adds(inner)) for db, name in _written(inner)]
-                        bodies += self._bodies(inner, run)
+                        bodies += self.bodies(inner, run)
                 continue
             *key, inserts = todo.pop()
             place = (key[0], key[1])
@@ -153,7 +153,7 @@ class Tables:
             variables=frozenset(variables),
         )
 
-    def _bodies(self, statement: Statement, run: set[tuple[str, str]]) -> list[str | None]:
+    def bodies(self, statement: Statement, run: set[tuple[str, str]]) -> list[str | None]:
         """The bodies of the stored functions that a statement may run, and of the procedure that it calls; None for one
         that this user may not see.
 

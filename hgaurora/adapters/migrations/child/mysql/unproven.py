@@ -17,6 +17,7 @@ _BEFORE = frozenset(
     | {1064, 1149, 1235}  # not a statement
     | {1046, 1049, 1052, 1054, 1066, 1109, 1146}  # no such database, table or column
 )
+NO_ROUTINE = 1305
 #: what runs statements of its own, which may raise the same
 _RUNS_OTHERS = frozenset(
     {"", "ANALYZE", "BEGIN", "CALL", "CASE", "EXECUTE", "FOR", "IF", "LOOP", "REPEAT", "SELECT", "SET", "WHILE", "WITH"}
@@ -29,6 +30,8 @@ def harmless(statement: Statement, number: object, tables: Tables, database: str
     :param statement: one that the catalogue cannot prove; without tokens, where it is not known.
     :param number: the server's number of the error.
     """
+    if number == NO_ROUTINE and statement.words[:1] == ("CALL",):
+        return not tables.bodies(statement, set())
     if number not in _BEFORE or not statement.tokens:
         return False
     if kind(statement) is Kind.DATA:
