@@ -95,7 +95,7 @@ class Tables:
     def bare(self, statement: Statement, database: str) -> bool:
         """True where no trigger and no stored function can run with a change of data."""
         places = [(db or database, name) for db, name in _written(statement)]
-        return not self._stored() and all(len(self._look(*place)) == 1 for place in places)
+        return not self.functions(statement) and all(len(self._look(*place)) == 1 for place in places)
 
     def _stored(self) -> frozenset[str]:
         """The names of all stored functions, upper case."""
