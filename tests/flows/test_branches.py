@@ -22,7 +22,7 @@ from tests import engines
 from tests.unit.strategies import History, Revision, mutated, random_history, script_source
 from tests.world import Repo, bare, call, dump, query, server_for_command, settings, versions
 
-SAMPLE = 8
+SAMPLE = 5
 MORE = 25
 
 
