@@ -76,6 +76,25 @@ def test_what_writes_no_schema_leaves_the_mark(filled: str) -> None:
     beside.close()
 
 
+def test_options_of_a_toast_table_are_in_the_mark(filled: str) -> None:
+    database = PostgresDatabase(from_url(filled), environment="dev")
+    run(filled, "ALTER TABLE shop.parent ADD long text")
+    database.capture(marked=True)
+    seen = []
+    for change in ("SET (toast.autovacuum_enabled = off)", "SET (toast.vacuum_truncate = off)"):
+        mark = database.mark()
+        assert mark is not None
+        run(filled, f"ALTER TABLE shop.parent {change}")
+        assert not database.unchanged(mark)
+        seen.append(database.capture(marked=True))
+    mark = database.mark()
+    assert mark is not None
+    assert seen[0] != seen[1]
+    run(filled, "ALTER TABLE shop.parent RESET (toast.autovacuum_enabled, toast.vacuum_truncate)")
+    assert not database.unchanged(mark)
+    database.close()
+
+
 def test_rows_written_without_a_change_are_for_a_capture_to_judge(filled: str) -> None:
     database = PostgresDatabase(from_url(filled), environment="dev")
     before = database.capture(marked=True)

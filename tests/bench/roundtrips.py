@@ -12,9 +12,9 @@ from .measure import Command, Line
 from .proxy import Proxy
 from .sides import sides
 
-#: for each migration, with everything a deploy sends before and after them: 8 for the migration and its ledger's row, 4
+#: for each migration, with everything a deploy sends before and after them: 8 for the migration and its ledger's row, 2
 #: for the look at what it touched and the record of its delta, and the capture of the whole schema once
-MOST = 14
+MOST = 12
 
 
 def count_trips(server: str, installed: Installed, folder: Path, count: int) -> tuple[float, float]:

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from ....core.schema.form import part_id, parts
@@ -14,6 +14,8 @@ from ....core.schema.model import Part, Path, Schema
 from . import capture_sql, row_versions
 from .capture import BEGIN, ENGINE, Known, others, relations, settings
 from .capture_rows import Rows
+from .capture_sql_quick import FOUND
+from .prepared import Prepared
 from .touched import Look
 
 if TYPE_CHECKING:
@@ -28,9 +30,17 @@ _CATALOGUES = {
     "access method": "pg_am", "server": "pg_foreign_server",
 }  # fmt: skip
 
+#: what :data:`FOUND` has
+_FOUND = f"pg_catalog.current_setting('{FOUND}')::pg_catalog.oid[]"
+#: as queries are planned that read all there is; and those of a few rows, which a generic plan takes for many
+_OF_ALL = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "on", "enable_hashjoin": "on",
+           "enable_mergejoin": "on"}  # fmt: skip
+_OF_SOME = {**_OF_ALL, "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+
 
 class QuickLook:
-    """One look at what a migration touched, in two round trips; two more where others show names that it changed.
+    """One look at what a migration touched, in one round trip; one or two more where others show names that it
+    changed. Each of them sees one state of the database.
 
     :param known: of the last look at the same database; brought up to date when this one ends.
     """
@@ -43,58 +53,56 @@ class QuickLook:
         self.rows = Rows(version_table, known.opclasses)
         self.numbers: dict[int, int] = {}
         self.seen: set[int] = set()
+        #: all that is no relation was taken, too
         self.others = False
 
     def run(self, wanted: Look, ids: Collection[str]) -> tuple[dict[str, Part], set[str]] | None:
         """Parts that may have changed, as they are now, and those of ``ids`` that are gone; None: only a full capture
         can say."""
-        with self.connection.cursor() as cursor:
-            try:
-                around = self._begin(cursor, wanted)
-                self.others = wanted.others or 0 in around or any(oid in self.known.others for oid in wanted.objects)
-                self._take(cursor, (wanted.relations | around) - {0})
-                if self._schema_renamed():
-                    return None
-                while shown := self._dependents(cursor):
-                    self._take(cursor, shown)
-            finally:
-                cursor.execute("ROLLBACK")
-        return self._result(ids)
-
-    def _begin(self, cursor: psycopg.Cursor[Any], wanted: Look) -> frozenset[int]:
-        """OIDs beside those of the look. Planning would take most of the time of such small queries, so they are
-        prepared where the session does not have them yet."""
-        import psycopg
-
+        others = wanted.others or any(oid in self.known.others for oid in wanted.objects)
         arguments = (
             f"'{_array(wanted.relations)}', '{wanted.xid or 3}', {wanted.granted}, {wanted.statistics},"
             f" '{_array(wanted.objects)}'"
         )
-        text = f"{BEGIN}; {self._execute('settings', '')}; {self._execute('around', arguments)}"
-        try:
-            found = self._send(cursor, text)
-        except psycopg.errors.InvalidSqlStatementName:
-            cursor.execute("ROLLBACK")
-            there = {row[0] for row in cursor.execute("SELECT p.name FROM pg_catalog.pg_prepared_statements p")}
-            missing = [one for name, one in _prepared(self.version, self.version_table).values() if name not in there]
-            self._send(cursor, "; ".join(missing))
-            found = self._send(cursor, text)
-        return frozenset(row[0] for row in found[-1])
-
-    def _take(self, cursor: psycopg.Cursor[Any], oids: Collection[int]) -> None:
-        queries = [*capture_sql.of_some(self.version), "row_versions"] if oids else []
-        texts = [self._execute(name, f"'{_array(oids)}'") for name in queries]
-        if self.others and not self.rows.others:
-            every = [*capture_sql.OTHER_QUERIES, "other_versions"]
-            queries = [*every, *queries]
-            texts = [*(self._execute(name, "") for name in every), *texts]
-        if texts:
-            for name, found in zip(queries, self._send(cursor, "; ".join(texts)), strict=True):
-                if name.endswith("_versions"):
-                    self.numbers |= dict(found)
-                else:
-                    self.rows.take(name, found)
+        ((oids, others_around, _),) = self._take(_FOUND, around=arguments, others=others)
+        if others_around and not others:
+            return QuickLook(self.connection, self.version_table, self.known).run(replace(wanted, others=True), ids)
         self.seen |= set(oids)
+        if self._schema_renamed():
+            return None
+        while shown := self._dependents():
+            self._take(f"'{_array(shown)}'")
+            self.seen |= shown
+        return self._result(ids)
+
+    def _take(self, relations: str | None = None, *, around: str | None = None, others: bool = False) -> list[Any]:
+        """Take rows of relations, and before them of all that is no relation.
+
+        :param relations: an array of OIDs, as SQL; of those that are captured.
+        :param around: arguments of the query that finds them; its rows are returned.
+        """
+        calls = []
+        if others:
+            calls += [(name, "") for name in ("settings", *capture_sql.OTHER_QUERIES, "other_versions")]
+        if relations:
+            calls += [("settings_of_some", "")] + ([("around", around)] if around else []) + [("captured", relations)]
+            calls += [(name, _FOUND) for name in (*capture_sql.of_some(self.version), "row_versions")]
+        found: list[Any] = []
+        for (name, _), rows in zip(calls, self._ask(calls), strict=True):
+            if name == "around":
+                found = rows
+            elif name.endswith("_versions"):
+                self.numbers |= dict(rows)
+            elif name not in ("settings", "settings_of_some", "captured"):
+                self.rows.take(name, rows)
+        self.others = self.others or others
+        return found
+
+    def _ask(self, calls: Sequence[tuple[str, str]]) -> list[list[Any]]:
+        """The rows of prepared statements with their arguments, in one round trip and of one state of the database."""
+        prepared = _prepared(self.version, self.version_table)
+        message = "; ".join((BEGIN, *(prepared.call(*call) for call in calls), "ROLLBACK"))
+        return prepared.send(self.connection, message)[1:-1]
 
     def _schema_renamed(self) -> bool:
         return self.others and any(
@@ -102,10 +110,10 @@ class QuickLook:
             for oid, (kind, path, _) in self.known.others.items()
         )
 
-    def _dependents(self, cursor: psycopg.Cursor[Any]) -> set[int]:
+    def _dependents(self) -> set[int]:
         """Relations not looked at that show a name which is another one now."""
         changed = [("pg_class", oid, added) for oid in self.seen if (added := self._changed(oid)) is not None]
-        if self.rows.others:
+        if self.others:
             now = others(self.rows)
             changed += [
                 (_CATALOGUES[kind], oid, False) for oid, (kind, path, labels) in self.known.others.items()
@@ -123,11 +131,10 @@ class QuickLook:
             _array(oid for _, oid, _ in changed),
             "{" + ",".join("t" if added else "f" for _, _, added in changed) + "}",
         )
-        (found,) = self._send(cursor, self._execute("dependents", arguments))
-        if not self.rows.others and any(other or oid == 0 for oid, other in found):
-            self.others = True
-            self._take(cursor, ())
-            return self._dependents(cursor)
+        _, found = self._ask([("settings_of_some", ""), ("dependents", arguments)])
+        if not self.others and any(other or oid == 0 for oid, other in found):
+            self._take(others=True)
+            return self._dependents()
         return {oid for oid, _ in found if oid} - self.seen
 
     def _changed(self, oid: int) -> bool | None:
@@ -141,7 +148,7 @@ class QuickLook:
         known, rows = self.known, self.rows
         found = parts(Schema(ENGINE, str(self.version // 10000), rows.finish()))
         gone = {part_id("table", known.relations[oid][0]) for oid in self.seen if oid in known.relations}
-        if rows.others:
+        if self.others:
             gone |= {one for one in ids if not one.startswith('["relation"')}
             known.others, known.opclasses, known.members = others(rows), rows.opclasses, rows.members
         for oid in self.seen:
@@ -151,36 +158,16 @@ class QuickLook:
             known.numbers.exchange(self.seen, self.numbers)
         return found, gone - found.keys()
 
-    def _execute(self, name: str, arguments: str) -> str:
-        return f"EXECUTE {_prepared(self.version, self.version_table)[name][0]}" + (
-            f" ({arguments})" if arguments else ""
-        )
-
-    @staticmethod
-    def _send(cursor: psycopg.Cursor[Any], text: str) -> list[list[Any]]:
-        """The rows of each statement, in one round trip."""
-        cursor.execute(text.encode())
-        found = []
-        while True:
-            result = cursor.pgresult
-            found.append(cursor.fetchall() if result is not None and result.nfields else [])
-            if not cursor.nextset():
-                return found
-
 
 @cache
-def _prepared(version: int, version_table: Path) -> dict[str, tuple[str, str]]:
-    """Name and text of each statement. The name has a hash of the text: another version's is another one."""
+def _prepared(version: int, version_table: Path) -> Prepared:
     texts = {
-        "settings": settings(plan_cache_mode="force_generic_plan"),
+        "settings": settings(**_OF_ALL),
+        "settings_of_some": settings(**_OF_SOME),
         **capture_sql.of_quick_look(version),
         **row_versions.of_some(version, version_table),
     }
-    names = {query: f"hgaurora_{query}_{sha256(text.encode()).hexdigest()[:12]}" for query, text in texts.items()}
-    return {
-        query: (names[query], f"PREPARE {names[query]} {capture_sql.PARAMETERS.get(query, '')} AS {text}")
-        for query, text in texts.items()
-    }
+    return Prepared({name: (capture_sql.PARAMETERS.get(name, ""), text) for name, text in texts.items()})
 
 
 def _array(oids: Iterable[int]) -> str:

@@ -69,7 +69,7 @@ def of_others(version: int) -> dict[str, str]:
 PARAMETERS: Mapping[str, str] = {
     "around": "(pg_catalog.oid[], pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.oid[])",
     "dependents": "(pg_catalog.oid[], pg_catalog.oid[], pg_catalog.bool[])",
-    **dict.fromkeys(("referenced", *RELATION_QUERIES, "row_versions"), "(pg_catalog.oid[])"),
+    **dict.fromkeys(("captured", "referenced", *RELATION_QUERIES, "row_versions"), "(pg_catalog.oid[])"),
 }
 
 

@@ -95,9 +95,9 @@ SELECT t.typtype, t.oid::pg_catalog.int8, n.nspname::pg_catalog.text, t.typname:
         'delimiter', t.typdelim, 'collatable', t.typcollation <> 0) END)
 FROM pg_catalog.pg_type t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid AND c.relkind = 'c'
 {comment("pg_type", "t.oid")}
-WHERE t.oid >= {FIRST_OID} AND t.typtype <> 'm' AND (t.typrelid = 0 OR c.relkind = 'c')
+WHERE t.oid >= {FIRST_OID} AND t.typtype <> 'm' AND (t.typrelid = 0 OR c.oid IS NOT NULL)
     AND NOT (t.typelem <> 0 AND t.typcategory = 'A' AND EXISTS (SELECT FROM pg_catalog.pg_type el
         WHERE el.oid = t.typelem AND el.typarray = t.oid)) AND {OURS} AND NOT {member("pg_type", "t.oid")}
 """

@@ -4,12 +4,21 @@
 
 from __future__ import annotations
 
-#: OIDs that a look has to take beside those of $1: the tables of indexes, sequences that belong to columns; and, as
-#: young as transaction $2: with $3 every relation, with $4 those that have statistics. 0: of what is no relation.
-#: $5: OIDs of locked types and of what hangs on relations (a comment on a constraint does not lock its table).
-#: What names a constraint (ON CONFLICT ON CONSTRAINT, in rules and functions) is taken along with its table; OFFSET 0
-#: keeps a generic plan from reading all of pg_depend for it
-AROUND = """
+#: the setting by which queries of one message know of which relations they are
+FOUND = "hgaurora.look"
+
+#: OIDs of relations that a look has to take: those of $1, the tables of indexes, sequences that belong to columns; and,
+#: as young as transaction $2: with $3 every relation, with $4 those that have statistics. $5: OIDs of locked types and
+#: of what hangs on relations (a comment on a constraint does not lock its table). What names a constraint (ON CONFLICT
+#: ON CONSTRAINT, in rules and functions) is taken along with its table. Then, whether there is something around them
+#: that is no relation (0 here)
+AROUND = f"""
+SELECT found.oids, found.others, pg_catalog.set_config('{FOUND}', found.oids::pg_catalog.text, true)
+FROM (SELECT COALESCE(pg_catalog.array_agg(DISTINCT o.oid) FILTER (WHERE o.oid <> 0), '{{}}') AS oids,
+    COALESCE(pg_catalog.bool_or(o.oid = 0), false) AS others
+FROM (
+SELECT u.oid::pg_catalog.int8 FROM pg_catalog.unnest($1) u(oid)
+UNION ALL
 SELECT i.indrelid::pg_catalog.int8 FROM pg_catalog.pg_index i WHERE i.indexrelid = ANY ($1)
 UNION ALL
 SELECT d.objid::pg_catalog.int8 FROM pg_catalog.pg_depend d
@@ -18,11 +27,10 @@ WHERE d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid =
 UNION ALL
 SELECT CASE WHEN d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN
         (SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid) ELSE 0 END::pg_catalog.int8
-FROM (SELECT k.oid FROM pg_catalog.pg_constraint k WHERE k.conrelid = ANY ($1) OFFSET 0) k
-CROSS JOIN LATERAL (SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
-    WHERE d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.refobjid = k.oid AND d.deptype = 'n'
+FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d
+    ON d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.refobjid = k.oid AND d.deptype = 'n'
         AND d.classid IN ('pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)
-    OFFSET 0) d
+WHERE k.conrelid = ANY ($1)
 UNION ALL
 SELECT 0 FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1) AND c.relkind = 'c'
 UNION ALL
@@ -46,6 +54,7 @@ SELECT a.attrelid::pg_catalog.int8 FROM pg_catalog.pg_attribute a WHERE $3
 UNION ALL
 SELECT s.stxrelid::pg_catalog.int8 FROM pg_catalog.pg_statistic_ext s WHERE $4
     AND pg_catalog.age(s.xmin) <= pg_catalog.age($2::pg_catalog.xid)
+) o(oid)) found
 """
 
 #: what shows the names of others: relations by their OIDs; 0 where it is no relation. $1 and $2: catalogues and

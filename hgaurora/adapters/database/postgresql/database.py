@@ -439,8 +439,8 @@ class PostgresDatabase:
 
         :raises StateError: the epoch is another one.
         """
-        with self._reading() as cursor:
-            if not schema_store.record(cursor, deployment, epoch, delta, self.connection):
+        with translated(self.connection):
+            if not schema_store.record(self._connected(), deployment, epoch, delta, self.connection):
                 raise refusals.taken_over(self.environment, deployment)
 
     def adopt(

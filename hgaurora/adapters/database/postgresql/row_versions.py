@@ -20,6 +20,7 @@ from operator import xor
 from typing import TYPE_CHECKING, Any
 
 from ....core.schema.model import Path
+from .capture_sql_quick import FOUND
 from .catalogue_sql import FIRST_OID, OURS, member
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ _OF_RELATION = ("pg_class", "pg_constraint", "pg_trigger", "pg_policy", "pg_rewr
 
 
 def _row(catalog: str, number: int, key: str, row: str, *, part: str = "0", joins: str = "", where: str = "") -> str:
-    """Key and hash of each row of a catalogue (``x``): of who wrote it, under a number that no other row has."""
-    return _hashed(f"pg_catalog.{catalog} x {joins}", number, key, row, part, f" AND {where}" if where else "")
+    """Key of each row of a catalogue (``x``), who wrote it, and a number that no other row has."""
+    return _written(f"pg_catalog.{catalog} x {joins}", number, key, row, part, f" AND {where}" if where else "")
 
 
-def _hashed(of: str, number: int, key: str, row: str, part: str, where: str = "") -> str:
+def _written(of: str, number: int, key: str, row: str, part: str, where: str = "") -> str:
     return (
-        f"SELECT {key}, pg_catalog.hashtextextended(x.xmin::pg_catalog.text,"
-        f" ({row}::pg_catalog.int8 * 4096 + {part}) * 64 + {number}) FROM {of} WHERE {key} {{of}}{where}"
+        f"SELECT {key}, x.xmin, ({row}::pg_catalog.int8 * 4096 + {part}) * 64 + {number}"
+        f" FROM {of} WHERE {key} {{of}}{where}"
     )
 
 
@@ -51,13 +52,15 @@ def _comments(catalog: str, number: int, key: str) -> str:
         f"pg_catalog.{catalog} o CROSS JOIN LATERAL (SELECT d.xmin, d.objoid, d.objsubid FROM pg_catalog.pg_description"
         f" d WHERE d.objoid = o.{oid} AND d.classoid = 'pg_catalog.{of}'::pg_catalog.regclass {{one_by_one}}) x"
     )
-    return _hashed(found, number, key, "x.objoid", "x.objsubid")
+    return _written(found, number, key, "x.objoid", "x.objsubid")
 
 
 _PG_CLASS = "'pg_catalog.pg_class'::pg_catalog.regclass"
 _ROWS = "\nUNION ALL\n".join((
     _row("pg_class", 1, "x.oid", "x.oid"),
-    _row("pg_class", 1, "c.oid", "x.oid", joins="JOIN pg_catalog.pg_class c ON c.reltoastrelid = x.oid"),
+    # of a TOAST table nothing is captured but its options
+    _row("pg_class", 1, "c.oid", "x.oid", joins="JOIN pg_catalog.pg_class c ON c.reltoastrelid = x.oid",
+         where="x.reloptions IS NOT NULL"),
     _row("pg_class", 1, "i.indrelid", "x.oid", joins="JOIN pg_catalog.pg_index i ON i.indexrelid = x.oid"),
     _row("pg_index", 2, "x.indrelid", "x.indexrelid"),
     _row("pg_attribute", 3, "x.attrelid", "x.attrelid", part="x.attnum", where="x.attnum > 0"),
@@ -88,15 +91,7 @@ _ROWS = "\nUNION ALL\n".join((
     _comments("pg_statistic_ext", 19, "o.stxrelid"),
 ))  # fmt: skip
 
-#: OID of each relation that is captured, and the number of its rows
-_RELATIONS = f"""
-SELECT c.oid::pg_catalog.int8, pg_catalog.bit_xor(rows.hash)
-FROM ({_ROWS}) rows(key, hash)
-JOIN pg_catalog.pg_class c ON c.oid = rows.key
-JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {OURS} AND NOT (n.nspname = {{schema}} AND c.relname = {{table}})
-GROUP BY c.oid
-"""
+_NUMBER = "pg_catalog.bit_xor(pg_catalog.hashtextextended(rows.xmin::pg_catalog.text, rows.number))"
 
 #: captured whole; others are below, as their rows are not all of others, or not readable
 _WHOLE = (
@@ -116,8 +111,8 @@ def _others(version: int) -> str:
         ("pg_catalog.pg_namespace n", f"WHERE {OURS}"),
         (
             "pg_catalog.pg_type x JOIN pg_catalog.pg_namespace n ON n.oid = x.typnamespace"
-            " LEFT JOIN pg_catalog.pg_class c ON c.oid = x.typrelid",
-            "WHERE (x.typrelid = 0 OR c.relkind = 'c') AND x.typsubscript <> 'array_subscript_handler'"
+            " LEFT JOIN pg_catalog.pg_class c ON c.oid = x.typrelid AND c.relkind = 'c'",
+            "WHERE (x.typrelid = 0 OR c.oid IS NOT NULL) AND x.typsubscript <> 'array_subscript_handler'"
             f"::pg_catalog.regproc AND {OURS}",
         ),
         (
@@ -172,20 +167,41 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND {OURS} AND NOT {member("pg
 
 
 def of_all(version: int, version_table: Path) -> dict[str, str]:
-    """Two queries: numbers of all relations, the number of others."""
-    return {"row_versions": _filled("<> 0", "", version_table), "other_versions": _others(version)}
+    """Two queries: OID of each relation that is captured and the number of its rows; the number of others."""
+    rows = _ROWS.format(of="<> 0", one_by_one="")
+    numbers = f"""
+    SELECT c.oid::pg_catalog.int8, {_NUMBER}
+    FROM ({rows}) rows(key, xmin, number), pg_catalog.pg_class c, pg_catalog.pg_namespace n
+    WHERE c.oid = rows.key AND {_captured(version_table)} GROUP BY c.oid
+    """
+    return {"row_versions": numbers, "other_versions": _others(version)}
 
 
 def of_some(version: int, version_table: Path) -> dict[str, str]:
-    """The same, of relations whose OIDs are in ``$1``, to be prepared."""
-    return {"row_versions": _filled("= ANY ($1)", "OFFSET 0", version_table), "other_versions": _others(version)}
+    """The same of relations whose OIDs are ``$1``, to be prepared; and which of them are captured, as the setting by
+    which queries of the same message know it."""
+    rows = _ROWS.format(of="= ANY ($1)", one_by_one="OFFSET 0")
+    return {
+        "captured": f"""
+        SELECT pg_catalog.set_config('{FOUND}', COALESCE(pg_catalog.array_agg(c.oid), '{{}}')::pg_catalog.text, true)
+        FROM pg_catalog.pg_class c, pg_catalog.pg_namespace n WHERE c.oid = ANY ($1) AND {_captured(version_table)}
+        """,
+        "row_versions": f"""
+        SELECT rows.key::pg_catalog.int8, {_NUMBER} FROM ({rows}) rows(key, xmin, number) GROUP BY rows.key
+        """,
+        "other_versions": _others(version),
+    }
 
 
-def _filled(of: str, one_by_one: str, version_table: Path) -> str:
+def _captured(version_table: Path) -> str:
+    """Of a relation (c) in a schema (n); those of extensions among them."""
     import psycopg.sql
 
     schema, table = (psycopg.sql.Literal(name).as_string(None) for name in version_table)
-    return _RELATIONS.format(of=of, one_by_one=one_by_one, schema=schema, table=table)
+    return (
+        f"c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.oid = c.relnamespace AND {OURS}"
+        f" AND NOT (n.nspname = {schema} AND c.relname = {table})"
+    )
 
 
 class Numbers:

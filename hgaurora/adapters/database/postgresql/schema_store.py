@@ -14,9 +14,22 @@ from ....core.schema.record import AsOf, DeltaRow, Pending, Recorded
 from ....ports import Connection
 from .. import ledger
 from . import ledger_sql
+from .prepared import Prepared
 
 if TYPE_CHECKING:
     import psycopg
+
+#: parameters of a record, and their types
+_RECORDED = {
+    "epoch": "uuid", "deployment": "text", "payload": "text", "hashes": "text[]", "contents": "bytea[]",
+    "gone": "text[]", "ids": "text[]", "structure": "text[]", "text": "text[]", "full": "text[]",
+}  # fmt: skip
+_PREPARED = Prepared({
+    "record": (
+        f"({', '.join(f'pg_catalog.{type}' for type in _RECORDED.values())})",
+        ledger_sql.RECORD % {name: f"${number}" for number, name in enumerate(_RECORDED, start=1)},
+    )
+})  # fmt: skip
 
 
 def recorded(cursor: psycopg.Cursor[Any]) -> Recorded | None:
@@ -37,28 +50,28 @@ def recorded(cursor: psycopg.Cursor[Any]) -> Recorded | None:
 
 
 def record(
-    cursor: psycopg.Cursor[Any], deployment: str | None, epoch: str | None, delta: DeltaRow, connection: Connection
+    connection: psycopg.Connection[Any], deployment: str | None, epoch: str | None, delta: DeltaRow, at: Connection
 ) -> bool:
     """Write a delta, its event, its contents and the parts; False where the epoch is another one."""
+    from psycopg.sql import Literal
+
     new = [part for part in delta.parts.values() if part is not None]
     contents = {part.full: zlib.compress(part.content, 6) for part in new}
-    payload = ledger.canonical(ledger.told(delta.payload(), connection))
-    row = cursor.execute(
-        ledger_sql.RECORD,
-        {
-            "epoch": epoch,
-            "deployment": deployment,
-            "payload": payload,
-            "hashes": list(contents),
-            "contents": list(contents.values()),
-            "gone": [id for id, part in delta.parts.items() if part is None],
-            "ids": [part.id for part in new],
-            "structure": [part.structure for part in new],
-            "text": [part.text for part in new],
-            "full": [part.full for part in new],
-        },
-    ).fetchone()
-    return row is not None
+    values = {
+        "epoch": epoch,
+        "deployment": deployment,
+        "payload": ledger.canonical(ledger.told(delta.payload(), at)),
+        "hashes": list(contents),
+        "contents": list(contents.values()),
+        "gone": [id for id, part in delta.parts.items() if part is None],
+        "ids": [part.id for part in new],
+        "structure": [part.structure for part in new],
+        "text": [part.text for part in new],
+        "full": [part.full for part in new],
+    }
+    arguments = b", ".join(Literal(values[name]).as_bytes(connection) for name in _RECORDED)
+    (rows,) = _PREPARED.send(connection, b"%b (%b)" % (_PREPARED.call("record").encode(), arguments))
+    return bool(rows)
 
 
 def contents(cursor: psycopg.Cursor[Any], hashes: Iterable[str]) -> dict[str, bytes]:

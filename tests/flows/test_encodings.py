@@ -1,0 +1,48 @@
+# Copyright (C) 2026 the hgaurora authors
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Databases whose encoding is not UTF-8: names and comments of a migration come back as they were."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.world import Repo, call, migration, query, settings
+from tests.world import sql as sends
+
+
+@pytest.mark.parametrize(("encoding", "table"), [("LATIN1", "größe"), ("EUC_JP", "注文")])
+def test_a_delta_is_recorded_in_the_database_s_encoding(
+    encoding: str, table: str, pg_server: str, tmp_path: Path
+) -> None:
+    name = f"hgaurora_test_{os.getpid()}_{encoding.lower()}"
+    statement = "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'"
+    with psycopg.connect(pg_server, autocommit=True) as server:
+        if server.info.server_version >= 150000:
+            statement += " LOCALE_PROVIDER libc"
+        server.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Literal(encoding)))
+    url = urlsplit(pg_server)._replace(path=f"/{name}").geturl()
+    try:
+        repo = Repo(tmp_path / "repo")
+        up = f'CREATE TABLE "{table}" (id integer PRIMARY KEY); COMMENT ON TABLE "{table}" IS $$100 % {table}$$'
+        repo.commit({
+            "hgaurora.toml": settings({"dev": url}),
+            "migrations/versions/r1.py": migration("r1", None, sends("CREATE TABLE plain (id integer)")),
+        })  # fmt: skip
+        repo.commit({"migrations/versions/r2.py": migration("r2", "r1", sends(up))})
+        call(repo, "deploy", env="dev")
+        said = "\n".join(call(repo, "log", env="dev", verbose=True).out)
+        assert f"added table {table}" in said, said
+        assert call(repo, "drift", env="dev").code == 0
+        assert call(repo, "journal", verb="verify", env="dev").code == 0
+        query(url, f'COMMENT ON TABLE "{table}" IS NULL')
+        assert call(repo, "drift", env="dev").code == 1
+        repo.close()
+    finally:
+        with psycopg.connect(pg_server, autocommit=True) as server:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
