@@ -34,7 +34,6 @@ from .faults import Fault, FaultProxy, Pooler
 from .test_connection import app_error, by_way_of, server, shop, through
 from .test_statements import shop as bare_shop
 
-GUARD = "mysql/guard.py"
 #: each run of it adds a row and draws a number; the table with it can be made again and again
 BODY = (
     "op.execute('INSERT INTO log VALUES (1)')\nop.execute('CREATE TABLE IF NOT EXISTS made (id int)')\n"

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from hgaurora.adapters.migrations.process import ChildSession
 
-GUARD, JOURNAL, ENGINE = "mysql/guard.py", "mysql/journal.py", "mysql/engine.py"
-NUMBERS = "mysql/numbers.py"
+GUARD, SENDER, JOURNAL = "mysql/guard.py", "mysql/sender.py", "mysql/journal.py"
+ENGINE, NUMBERS = "mysql/engine.py", "mysql/numbers.py"
 _SWAP = "RENAME TABLE effects TO t, effects_2 TO effects, t TO effects_2"
-_VERDICT = "said = verdict(sent.meaning, before, self._picture(sent))"
+_VERDICT = "said = verdict(sent.meaning, before, self.sender.picture(sent))"
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,10 @@ CONTROLS = (
         "a change of data and its journal row are one transaction",
         (
             (
-                GUARD,
-                "            rows = self.journal.write(self.ask, [*self.pending, sent])\n",
-                '            self._end("COMMIT")\n'
-                "            rows = self.journal.write(self.ask, [*self.pending, sent])\n",
+                SENDER,
+                "            rows = self.journal.write(self.at.ask, [*self.pending, sent])\n",
+                '            self.at.end("COMMIT")\n'
+                "            rows = self.journal.write(self.at.ask, [*self.pending, sent])\n",
             ),
         ),
         "counter",

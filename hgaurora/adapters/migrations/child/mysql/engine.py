@@ -17,7 +17,9 @@ import sqlalchemy
 from pymysql.constants import CLIENT
 from sqlalchemy.engine import URL
 
-from .guard import LIMIT, TRY_AGAIN, Guard, GuardedConnection, GuardedCursor
+from .driver import GuardedConnection, GuardedCursor
+from .guard import Guard
+from .sender import TRY_AGAIN
 from .sql import Kind
 from .unproven import answers
 
@@ -26,6 +28,9 @@ FULL = frozenset({1040, 1203, 1226})
 
 #: the password is not the user's (same)
 DENIED = frozenset({1045, 1698})
+
+#: MariaDB's limit for one statement; DDL that runs into it has mostly waited
+LIMIT = 1969
 
 _PLACE = {"host": "host", "port": "port", "unix_socket": "unix_socket", "user": "user", "database": "database"}
 
@@ -190,7 +195,7 @@ class Engine:
         number, said = (*error.args, "", "")[:2]
         if not isinstance(number, int):
             number, said = None, str(error)
-        flight = self._guard.flight if self._guard else None
+        flight = self._guard.sender.flight if self._guard else None
         again = (number in TRY_AGAIN and flight is not Kind.OPAQUE) or (number == LIMIT and flight is Kind.DDL)
         open_row = self._guard.journal.unproven() if self._guard else None
         return {

@@ -169,6 +169,12 @@ class Journal:
         first = self.rows[0].get("at") if self.rows else None
         return f"{first.isoformat()}+00:00" if first else ""
 
+    def stopped(self, message: str, hint: str = "") -> Refused:
+        """What an earlier run did stands in the way."""
+        found = Refused("journal", message, hint)
+        found.since = self.since
+        return found
+
     def unproven(self) -> Row | None:
         """The row of the statement that failed last, where nothing proves what it did."""
         last = self._last_sent
