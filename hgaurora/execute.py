@@ -96,6 +96,15 @@ NAMES = 3
 
 
 @dataclass
+class _Seen:
+    """What was seen of one try: the last thing it waited for; or that nobody can look."""
+
+    attempt: int
+    wait: Wait | None = None
+    blind: bool = False
+
+
+@dataclass
 class Run:
     """The actor of a real run of migrations: a deploy, or a revert by downgrade."""
 
@@ -130,6 +139,8 @@ class Run:
     #: the snapshot that points in time stand for
     _instead: str | None = None
     _watching: Database | None = None
+    #: it was said that nobody could look
+    _blind: bool = False
 
     def act(self, step: Step, number: int) -> Done:
         """Run one step to its committed, verified end."""
@@ -205,24 +216,23 @@ class Run:
             instead = {"instead-of": self._instead} if self._instead else {}
             self.database.event(self.deployment, "point-in-time", {"before": step.revision, **mark, **instead})
         for attempt in range(1, self.tries + 1):
-            # the last thing a try was seen to wait for
-            seen: list[Wait | None] = [None]
-            look = partial(self._look, attempt, seen)
+            seen = _Seen(attempt)
+            look = partial(self._look, seen)
             try:
                 result = self.session.run(step, ordinal=number, snapshot=self._snapshot, meanwhile=look)
             except MigrationFailed as failed:
                 if not failed.data.get("again"):
                     raise
-                if seen[0] is not None:
-                    waits[awaited(seen[0])] = seen[0]
+                if seen.wait is not None:
+                    waits[awaited(seen.wait)] = seen.wait
                 if attempt == self.tries:
                     raise self._gave_up(step, failed, list(waits.values())) from failed
-                if seen[0] is None:
+                if seen.wait is None:
                     self.on_wait(None, failed.message, attempt + 1)
                 self.clock.sleep(min(0.5 * 2**attempt, 15.0) * random.uniform(0.5, 1.0))
             else:
-                if seen[0] is not None:
-                    waits[awaited(seen[0])] = seen[0]
+                if seen.wait is not None:
+                    waits[awaited(seen.wait)] = seen.wait
                 note = ""
                 if result.replayed:
                     note = f"took up after {result.replayed} of {result.statements} statements, sent by an earlier run"
@@ -252,22 +262,25 @@ class Run:
                 data=error.data,
             ) from error
 
-    def _look(self, attempt: int, seen: list[Wait | None]) -> None:
+    def _look(self, seen: _Seen) -> None:
         """While a migration lasts: who stands in its way, seen from a second connection."""
-        if self.watch is None or self.session.backend is None:
+        if self.watch is None or self.session.backend is None or seen.blind:
             return
         try:
             if self._watching is None:
                 self._watching = self.watch()
             found = self._watching.blockers(self.session.backend)
         except HgAuroraError as error:
-            # the migration goes on without; what is missing is said once
-            self.on_wait(None, f"who holds a lock is not known: {error.message}", attempt)
-            self.watch = None
+            # the migration goes on without, and the next try looks again; what is missing is said once
+            self.close()
+            seen.blind = True
+            if not self._blind:
+                self.on_wait(None, f"who holds a lock is not known: {error.message}", seen.attempt)
+            self._blind = True
             return
         if found is not None:
-            seen[0] = found
-            self.on_wait(found, "", attempt)
+            seen.wait = found
+            self.on_wait(found, "", seen.attempt)
 
     def _gave_up(self, step: Migrate | Repeat, failed: MigrationFailed, waits: list[Wait]) -> MigrationFailed:
         """The error of the last try; one that was a wait for a lock says for which and who held it."""

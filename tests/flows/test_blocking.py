@@ -22,6 +22,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from hgaurora.adapters.database.postgresql.database import PostgresDatabase
 from hgaurora.adapters.database.postgresql.maintenance import from_url
@@ -35,12 +36,19 @@ MORE = 0.5
 READERS = 20
 
 
-def shop(folder: Path, url: str, *, extra: str = "", body: str = "ALTER TABLE orders ADD gross numeric") -> Repo:
+def shop(
+    folder: Path,
+    url: str,
+    *,
+    lock_timeout: float = LOCK_TIMEOUT,
+    extra: str = "",
+    body: str = "ALTER TABLE orders ADD gross numeric",
+) -> Repo:
     """A table with rows, made by hand, and a migration that wants all of it."""
     rows(url, "CREATE TABLE orders (id int PRIMARY KEY)")
     rows(url, f"INSERT INTO orders VALUES {', '.join(f'({n})' for n in range(1000))}")
     repo = Repo(folder)
-    lines = f'snapshot = "none"\nlock-timeout = "{round(LOCK_TIMEOUT * 1000)}ms"\n{extra}'
+    lines = f'snapshot = "none"\nlock-timeout = "{round(lock_timeout * 1000)}ms"\n{extra}'
     text = body if body.startswith("op.") else sql(body)
     files = {
         "hgaurora.toml": settings({"dev": url}, extra={"dev": lines}),
@@ -76,9 +84,10 @@ def rows(url: str, text: str) -> list[Any]:
 
 #: whether the migration waits now
 _WAITS = {
-    False: "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ '^ALTER'",
+    False: "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ '^ALTER'"
+    " AND datname = current_database()",
     True: "SELECT 1 FROM information_schema.processlist WHERE state LIKE 'Waiting for table metadata%'"
-    " AND info LIKE 'ALTER%'",
+    " AND info LIKE 'ALTER%' AND db = database()",
 }
 
 
@@ -244,7 +253,7 @@ def test_without_a_lock_timeout_readers_wait(tmp_path: Path, engine: str, reques
 
 
 def test_it_gives_up_and_says_who(tmp_path: Path, pg_database: str) -> None:
-    repo = shop(tmp_path / "shop", pg_database, extra="lock-tries = 2")
+    repo = shop(tmp_path / "shop", pg_database, lock_timeout=2 * LOCK_TIMEOUT, extra="lock-tries = 2")
     with psycopg.connect(pg_database, application_name="report") as reader:
         reader.execute("SELECT count(*) FROM orders")
         pid = reader.info.backend_pid
@@ -259,6 +268,34 @@ def test_it_gives_up_and_says_who(tmp_path: Path, pg_database: str) -> None:
     assert (data["tries"], data["sqlstate"]) == (2, "55P03")
     assert data["waits"][0]["holders"][0]["pid"] == pid
     assert query(pg_database, "SELECT count(*) FROM information_schema.columns WHERE column_name = 'gross'") == [(0,)]
+
+
+def test_who_could_not_look_looks_again(tmp_path: Path, pg_database: str, pg_server: str) -> None:
+    """A role that may have no more sessions cannot open the one that looks; when it may, the next try's does."""
+    role = f"few_{os.getpid()}"
+    name = conninfo.conninfo_to_dict(pg_database)["dbname"]
+    query(pg_server, f"CREATE ROLE {role} LOGIN PASSWORD 'x' CONNECTION LIMIT 2; ALTER DATABASE {name} OWNER TO {role}")
+    try:
+        repo = shop(tmp_path / "shop", engines.with_user(pg_database, role, "x"), extra="lock-tries = 4")
+        with psycopg.connect(pg_database, application_name="report") as reader:
+            pid = reader.execute("SELECT pg_backend_pid() FROM orders").fetchone()[0]  # type: ignore[index]
+            with running(repo, "deploy", "dev") as process:
+                assert process.stderr is not None
+                told = []
+                for line in process.stderr:
+                    told.append(line)
+                    if "who holds a lock is not known" in line:
+                        query(pg_server, f"ALTER ROLE {role} CONNECTION LIMIT -1")
+                    elif "orders is held by" in line:
+                        break
+                reader.rollback()
+                process.communicate(timeout=60)
+    finally:
+        query(pg_database, f"DROP OWNED BY {role} CASCADE; ALTER DATABASE {name} OWNER TO CURRENT_USER")
+        query(pg_server, f"DROP ROLE {role}")
+    assert process.returncode == 0
+    assert "".join(told).count("is not known") == 1
+    assert f"orders is held by pid {pid}" in told[-1]
 
 
 def test_a_dump_is_named_before_anything_runs(tmp_path: Path, pg_database: str) -> None:
