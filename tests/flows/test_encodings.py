@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,22 +14,32 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from hgaurora.core.errors import ConfigError
 from tests.world import Repo, call, migration, query, settings
 from tests.world import sql as sends
+
+
+@contextmanager
+def database(server_url: str, encoding: str) -> Iterator[str]:
+    """The URL of an empty database with an encoding of its own."""
+    name = f"hgaurora_test_{os.getpid()}_{encoding.lower()}"
+    statement = "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'"
+    with psycopg.connect(server_url, autocommit=True) as server:
+        if server.info.server_version >= 150000:
+            statement += " LOCALE_PROVIDER libc"
+        server.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Literal(encoding)))
+    try:
+        yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+    finally:
+        with psycopg.connect(server_url, autocommit=True) as server:
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.mark.parametrize(("encoding", "table"), [("LATIN1", "größe"), ("EUC_JP", "注文")])
 def test_a_delta_is_recorded_in_the_database_s_encoding(
     encoding: str, table: str, pg_server: str, tmp_path: Path
 ) -> None:
-    name = f"hgaurora_test_{os.getpid()}_{encoding.lower()}"
-    statement = "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE 'C' LC_CTYPE 'C'"
-    with psycopg.connect(pg_server, autocommit=True) as server:
-        if server.info.server_version >= 150000:
-            statement += " LOCALE_PROVIDER libc"
-        server.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Literal(encoding)))
-    url = urlsplit(pg_server)._replace(path=f"/{name}").geturl()
-    try:
+    with database(pg_server, encoding) as url:
         repo = Repo(tmp_path / "repo")
         up = f'CREATE TABLE "{table}" (id integer PRIMARY KEY); COMMENT ON TABLE "{table}" IS $$100 % {table}$$'
         repo.commit({
@@ -43,6 +55,17 @@ def test_a_delta_is_recorded_in_the_database_s_encoding(
         query(url, f'COMMENT ON TABLE "{table}" IS NULL')
         assert call(repo, "drift", env="dev").code == 1
         repo.close()
-    finally:
-        with psycopg.connect(pg_server, autocommit=True) as server:
-            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def test_a_database_without_an_encoding_is_refused(pg_server: str, tmp_path: Path) -> None:
+    """psycopg gives bytes of it, and JSON cannot name a letter."""
+    with database(pg_server, "SQL_ASCII") as url:
+        repo = Repo(tmp_path / "repo")
+        repo.commit({
+            "hgaurora.toml": settings({"dev": url}),
+            "migrations/versions/r1.py": migration("r1", None, sends("CREATE TABLE plain (id integer)")),
+        })  # fmt: skip
+        with pytest.raises(ConfigError, match="is SQL_ASCII"):
+            call(repo, "deploy", env="dev")
+        assert query(url, "SELECT to_regclass('plain')::text") == [(None,)]
+        repo.close()

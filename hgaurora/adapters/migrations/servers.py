@@ -75,7 +75,6 @@ class Postgres:
             "parameters": parameters,
             "settings": settings,
             "timeouts": {"schema": _milliseconds(job.statement_timeout), "data": _milliseconds(backfill)},
-            "since_14": dict(database.SINCE_14),
             "ledger": compose.child_statements(connection.schema, connection.version_table),
         }
 

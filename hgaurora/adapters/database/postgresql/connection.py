@@ -29,15 +29,15 @@ KEEPALIVES: Mapping[str, str] = {
     "tcp_user_timeout": "10000",
 }
 
-#: the server's side of the same, and that it notices a dead client while a statement still runs (PostgreSQL 14)
+#: the server's side of the same, and that it notices a dead client while a statement still runs (since PostgreSQL 14)
 SESSION: Mapping[str, str] = {
     "TimeZone": "UTC",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",
+    "client_connection_check_interval": "500ms",
 }
-SINCE_14: Mapping[str, str] = {"client_connection_check_interval": "500ms"}
 
 #: the oldest server, as libpq counts versions
 OLDEST = 140000
@@ -91,13 +91,20 @@ def opened(
                     state="nothing was changed",
                     hint=f"hgaurora needs PostgreSQL {OLDEST // 10000} or later",
                 )
-            wanted = json.dumps({**settings, **SESSION, **SINCE_14})
-            pids = opened.execute(
-                "SELECT DISTINCT pg_catalog.pg_backend_pid() FROM (SELECT pg_catalog.set_config(s.key, s.value, false)"
-                " FROM pg_catalog.json_each_text(%s::json) s OFFSET 0) x",
+            if opened.info.parameter_status("server_encoding") == "SQL_ASCII":
+                raise ConfigError(
+                    f"{where(connection)} is SQL_ASCII: nothing says which letters its bytes are",
+                    state="nothing was changed",
+                    hint="restore a dump of it into a database with an encoding (createdb -T template0 -E UTF8)",
+                )
+            wanted = json.dumps({**settings, **SESSION})
+            # each row is fetched: PostgreSQL 16 and later set the first alone where nobody asks for the others
+            rows = opened.execute(
+                "SELECT pg_catalog.pg_backend_pid(), pg_catalog.set_config(s.key, s.value, false)"
+                " FROM pg_catalog.json_each_text(%s::json) s",
                 (wanted,),
             ).fetchall()
-            if pids != [(opened.info.backend_pid,)]:
+            if {pid for pid, _ in rows} != {opened.info.backend_pid}:
                 raise ConfigError(
                     f"{where(connection)} is a pooler (PgBouncer, RDS Proxy): the session behind it may be another one "
                     "with each statement, and with it the lock",

@@ -98,7 +98,7 @@ class Engine:
                 raise
             cparams["password"] = other
             connection = self.patiently(admitted)
-        values = [json.dumps(self.settings(connection)).encode()]
+        values = [json.dumps(self.job["settings"]).encode()]
         Guard._rows(connection.pgconn.exec_params(_SET.encode(), values))
         os.register_at_fork(after_in_child=lambda: connection.closed or os.close(connection.fileno()))
         return connection
@@ -114,11 +114,6 @@ class Engine:
                 time.sleep(wait * random.uniform(0.5, 1.0))  # nothing tells when a session ends
         self.waits = ()
         return connect()
-
-    def settings(self, connection: GuardedConnection) -> dict[str, Any]:
-        """What a session begins with."""
-        since_14 = self.job["since_14"] if connection.info.server_version >= 140000 else {}
-        return {**self.job["settings"], **since_14}
 
     def guards(self, raw: Any) -> bool:
         return isinstance(raw, GuardedConnection)
@@ -160,7 +155,7 @@ class Engine:
             guard.ask("RESET SESSION AUTHORIZATION")
             guard.ask("RESET ALL")
             named = {"application_name": f"hgaurora {guard.deployment}"}
-            guard.ask(_SET, json.dumps({**self.settings(guard.connection), **named}))
+            guard.ask(_SET, json.dumps({**self.job["settings"], **named}))
 
     def unlock(self, guard: Guard) -> None:
         if not guard.connection.closed:
