@@ -14,6 +14,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from ...core.settings import Environment
@@ -256,8 +257,18 @@ def _watched() -> Any:
     from botocore.session import Session
 
     session = Session()
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     watch(session)
     return session
+
+
+@cache
+def _loader(path: str | None) -> Any:
+    """The descriptions of AWS's services, read once by all sessions of this process: to parse them takes most of the
+    time in which a client is made."""
+    from botocore.loaders import create_loader
+
+    return create_loader(path)
 
 
 def session_name(user: str) -> str:
