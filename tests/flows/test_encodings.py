@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from hgaurora.core.errors import ConfigError
+from hgaurora.core.errors import ConfigError, MigrationFailed
 from tests.world import Repo, call, migration, query, settings
 from tests.world import sql as sends
 
@@ -68,4 +68,46 @@ def test_a_database_without_an_encoding_is_refused(pg_server: str, tmp_path: Pat
         with pytest.raises(ConfigError, match="is SQL_ASCII"):
             call(repo, "deploy", env="dev")
         assert query(url, "SELECT to_regclass('plain')::text") == [(None,)]
+        repo.close()
+
+
+HALF = """\
+with op.get_context().autocommit_block():
+    name = op.get_bind().execute(sa.text("SELECT 'größe'::text AS größe")).scalar()
+    op.execute(f'CREATE INDEX CONCURRENTLY "nach {name}" ON größe (id)')
+op.execute("INSERT INTO gate SELECT 1 / min(n) FROM gate")
+"""
+
+
+def test_a_run_is_taken_up_in_the_database_s_encoding(pg_server: str, tmp_path: Path) -> None:
+    """What it was answered, and what the catalogue says of names, is read in the session's encoding."""
+    with database(pg_server, "LATIN1") as url:
+        query(url, 'CREATE TABLE "größe" (id integer); CREATE TABLE gate (n integer); INSERT INTO gate VALUES (0)')
+        repo = Repo(tmp_path / "repo")
+        repo.commit({
+            "hgaurora.toml": settings({"dev": url}),
+            "migrations/versions/r1.py": migration("r1", None, HALF),
+        })  # fmt: skip
+        with pytest.raises(MigrationFailed, match="division by zero"):
+            call(repo, "deploy", env="dev")
+        query(url, "UPDATE gate SET n = 1")
+        done = call(repo, "deploy", env="dev")
+        assert "took up after 2 of 3 statements" in "\n".join(done.out)
+        assert query(url, "SELECT indexname FROM pg_indexes WHERE tablename = 'größe'") == [("nach größe",)]
+        repo.close()
+
+
+def test_a_letter_that_a_database_cannot_hold_is_named(pg_server: str, tmp_path: Path) -> None:
+    with database(pg_server, "LATIN1") as url:
+        repo = Repo(tmp_path / "repo")
+        repo.commit({
+            "hgaurora.toml": settings({"dev": url}),
+            "migrations/versions/r1.py": migration("r1", None, sends("CREATE TABLE plain (id integer)")),
+        })  # fmt: skip
+        repo.commit({"migrations/versions/r2.py": migration("r2", "r1", "pass", title="Łódź")})
+        with pytest.raises(MigrationFailed, match=r"r2: .* could not be translated to the server's encoding LATIN1"):
+            call(repo, "deploy", env="dev")
+        repo.hg("commit", "-q", "--amend", "-m", "one", "-u", "Łucja")
+        with pytest.raises(ConfigError, match="'Ł' is not in the database's encoding, latin-1"):
+            call(repo, "deploy", env="dev")
         repo.close()

@@ -183,6 +183,17 @@ def translated(connection: Connection) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise mapped(error, connection) from error
+    except UnicodeEncodeError as error:
+        raise unencodable(error.object[error.start : error.end], error.encoding, connection) from error
+
+
+def unencodable(text: str, encoding: str, connection: Connection) -> HgAuroraError:
+    """The error for what a database cannot hold, a letter of an author's name for example."""
+    return ConfigError(
+        f"{where(connection)}: {text!r} is not in the database's encoding, {encoding}",
+        state="the statement was not sent",
+        hint="what is deployed, with its message and author, has to be in it; a database in UTF8 takes everything",
+    )
 
 
 def mapped(error: psycopg.Error, connection: Connection) -> HgAuroraError:

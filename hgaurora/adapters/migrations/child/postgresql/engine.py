@@ -99,7 +99,7 @@ class Engine:
             cparams["password"] = other
             connection = self.patiently(admitted)
         values = [json.dumps(self.job["settings"]).encode()]
-        Guard._rows(connection.pgconn.exec_params(_SET.encode(), values))
+        Guard.rows(connection.pgconn.exec_params(_SET.encode(), values))
         os.register_at_fork(after_in_child=lambda: connection.closed or os.close(connection.fileno()))
         return connection
 

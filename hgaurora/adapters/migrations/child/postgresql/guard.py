@@ -130,31 +130,40 @@ class Guard:
         #: open rows of the statement journal: (revision, direction) to rows
         self.open: dict[tuple[str, str], list[dict[str, Any]]] = {}
 
+    @property
+    def encoding(self) -> str:
+        """The session's, as Python names it; a script may change it."""
+        return self.connection.info.encoding
+
     def ask(self, sql: str, *params: Any) -> list[list[Any]]:
         """Send a statement of ours past the script's machinery; cells as text."""
-        values = [None if value is None else str(value).encode() for value in params]
-        return self._rows(self.pgconn.exec_params(sql.encode(), values))
+        encoding = self.encoding
+        values = [None if value is None else str(value).encode(encoding) for value in params]
+        return self.rows(self.pgconn.exec_params(sql.encode(encoding), values), encoding)
 
     def command(self, sql: str) -> None:
         """Send one message with statements that have no answer."""
         word = sql.split(";")[0]
         self.trace("before", word)
-        self._rows(self.pgconn.exec_(sql.encode()))
+        self.rows(self.pgconn.exec_(sql.encode(self.encoding)))
         self.trace("after", word)
 
     @staticmethod
-    def _rows(result: Any) -> list[list[Any]]:
+    def rows(result: Any, encoding: str = "utf-8") -> list[list[Any]]:
+        """The cells of a result of libpq, as text. Raises what the server said."""
         if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-            state = (result.error_field(67) or b"").decode()  # 67: PG_DIAG_SQLSTATE, 'C'
-            message = (result.error_field(77) or result.error_message or b"").decode(
-                errors="replace"
-            )  # 77: 'M', primary
+            # libpq's PG_DIAG_: 'C' is the SQLSTATE, 'M' the message, 'D' its detail
+            state, message, detail = (
+                (result.error_field(ord(field)) or b"").decode(encoding, "replace") for field in "CMD"
+            )
+            message = message or result.error_message.decode(encoding, "replace")
+            message = f"{message} ({detail})" if detail else message
             try:
                 raise psycopg.errors.lookup(state)(message)
             except KeyError:
                 raise psycopg.OperationalError(message) from None
         cells = [[result.get_value(row, column) for column in range(result.nfields)] for row in range(result.ntuples)]
-        return [[None if cell is None else cell.decode() for cell in row] for row in cells]
+        return [[None if cell is None else cell.decode(encoding) for cell in row] for row in cells]
 
     # -- a deployment, a step
 
@@ -263,7 +272,7 @@ class Guard:
         sql = (
             query
             if isinstance(query, str)
-            else query.decode()
+            else query.decode(self.encoding)
             if isinstance(query, bytes)
             else query.as_string(self.connection)
         )
@@ -431,8 +440,7 @@ class Guard:
         result = cursor.pgresult
         return result if result is not None and result.nfields and not many else cursor.rowcount
 
-    @staticmethod
-    def _recorded(sent: Sent) -> str:
+    def _recorded(self, sent: Sent) -> str:
         """A result as it is journaled: a count, or names, type OIDs and text cells."""
         result = sent.result
         if isinstance(result, int):
@@ -443,11 +451,12 @@ class Guard:
         cells = [[result.get_value(row, column) for column in columns] for row in range(result.ntuples)]
         if sum(len(cell or b"") for row in cells for cell in row) > RESULT_LIMIT:
             return json.dumps({"unrecorded": "a result of more than 1 MiB"})
+        encoding = self.encoding
         return json.dumps(
             {
-                "names": [(result.fname(column) or b"").decode() for column in columns],
+                "names": [(result.fname(column) or b"").decode(encoding) for column in columns],
                 "types": [result.ftype(column) for column in columns],
-                "rows": [[None if cell is None else cell.decode() for cell in row] for row in cells],
+                "rows": [[None if cell is None else cell.decode(encoding) for cell in row] for row in cells],
             }
         )
 
@@ -541,10 +550,11 @@ class Guard:
         tags = ["*"] if self.had else sorted(self.tags)
         values = (*self._fence(), array, self.deployment, said, json.dumps(tags))
         if not self.prepared:
-            self._rows(self.pgconn.prepare(b"hgaurora_step", self.ledger["step"].encode()))
+            self.rows(self.pgconn.prepare(b"hgaurora_step", self.ledger["step"].encode()))
             self.prepared = True
         self.trace("before", "ledger")
-        rows = self._rows(self.pgconn.exec_prepared(b"hgaurora_step", [value.encode() for value in values]))
+        values = [value.encode(self.encoding) for value in values]
+        rows = self.rows(self.pgconn.exec_prepared(b"hgaurora_step", values), self.encoding)
         self.trace("after", "ledger")
         if not rows:
             self.fenced(array)
