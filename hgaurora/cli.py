@@ -142,9 +142,13 @@ def spelled(text: str, front: str) -> str:
 
 
 def error_lines(error: HgAuroraError) -> list[str]:
-    """``abort: what happened``, the state indented, the hint in parentheses."""
+    """``abort: what happened``, what the server added and the state indented, the hint in parentheses."""
     first, *rest = error.message.split("\n")
     lines = _wrap("abort: " + first, "")
+    # it may hold values of rows: it is shown, and stands in no record
+    detail = error.data.get("detail")
+    if isinstance(detail, str) and "; ".join(detail.splitlines()) not in (error.hint or ""):
+        rest += detail.splitlines()
     for part in [*rest, *(error.state.split("\n") if error.state else ())]:
         lines += _wrap(part, "  ")
     return lines + ([f"({error.hint})"] if error.hint else [])
