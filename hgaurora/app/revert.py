@@ -11,7 +11,6 @@ from typing import Any
 
 from ..core import render
 from ..core.errors import Declined, HgAuroraError, InputError, StateError
-from ..core.graph import heads
 from ..core.model import Applied, Changeset, Deployment, Finding, Kind, Outcome, Repeated, Snapshot, State, Way
 from ..core.plan import plan_revert, to_json
 from ..core.policy import finding_json, room
@@ -222,7 +221,7 @@ def _already(context: Context, target: Target, state: State, goal: Goal, *, by: 
     if state.undelivered:
         deliver(context, target)
     if not context.json:
-        place = render.place(state.node, state.branch, heads(state.applied))
+        place = render.place(state.node, state.branch)
         context.ui.write(f"{target.name} is at {place}: nothing to do{f', done by {by}' if by else ''}")
     return {"environment": target.name, "state": "reverted", "changed": False, "node": state.node, "steps": []}
 

@@ -158,7 +158,7 @@ def _one(context: Context, target: Target, seen: Assessment | Unplanned | Restor
     else:
         by = f", by {state.deployed_by}" if state.deployed_by else ""
         since = f" since {render.with_local(state.since)}" if state.since else ""
-        lines = [f"{target.name} is at {render.place(state.node, state.branch, heads(state.applied))}{since}{by}"]
+        lines = [f"{target.name} is at {render.place(state.node, state.branch)}{since}{by}"]
         lines.append(f"  heads    {', '.join(heads(state.applied)) or 'none'}")
     if failed := _failed(state):
         lines.append(f"  last     {failed}")
@@ -214,7 +214,7 @@ def _open(context: Context, target: Target, seen: Assessment | Unplanned, deploy
         f"  since   {render.with_local(deployment.started)}, {age} ago; {deployment.user} on {deployment.host}; {lock}"
     )
     lines.append(
-        f"  from    {render.place(deployment.from_node, deployment.from_branch, deployment.heads_before)}, "
+        f"  from    {render.place(deployment.from_node, deployment.from_branch)}, "
         f"{render.names(deployment.heads_before)}"
     )
     done = target.database.steps([deployment.id])

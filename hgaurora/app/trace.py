@@ -16,7 +16,6 @@ from typing import Any
 
 from ..core import render
 from ..core.errors import InputError, SecurityError, StateError
-from ..core.graph import heads
 from ..core.model import Changeset, Deployment, State
 from ..core.schema.delta import Change
 from ..core.schema.form import fingerprints, parts
@@ -120,7 +119,7 @@ def _by_ledger(
         "fingerprints": watch.fingerprints._asdict(),
     }
     lines = []
-    place = render.place(state.node, state.branch, heads(state.applied))
+    place = render.place(state.node, state.branch)
     drift = watch.drift()
     if watch.recorded is None:
         lines.append(f"{name} is at {place}, says its ledger; it recorded no schema to compare")
@@ -154,8 +153,7 @@ def _made_by(context: Context, made: Deployment) -> str:
     summary = changeset.summary if changeset and changeset.description else made.description.split("\n", 1)[0]
     request = f" ({made.change_request})" if made.change_request and made.change_request not in summary else ""
     if not made.node:
-        place = render.place(None, None, made.heads_after or ())
-        return f"  made by   {made.id}, {made.user}: a {made.kind.value} to {place}"
+        return f"  made by   {made.id}, {made.user}: a {made.kind.value} to {render.place(None, None)}"
     person = render.cut(author.split("<", 1)[0].strip(), 24)
     return render.cut(f"  made by   {made.id}, {made.user}; author {person}: {summary}{request}", render.WIDTH)
 

@@ -50,11 +50,11 @@ def iso(when: datetime | None) -> str | None:
     return None if when is None else when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def place(node: str | None, branch: str | None, heads: Sequence[str] = ()) -> str:
-    """``5b8e21d07c93 (stable)``, or ``an empty database``; with ``heads`` it is none: no deploy to it came to its end,
-    or a snapshot was taken inside of one."""
+def place(node: str | None, branch: str | None) -> str:
+    """``5b8e21d07c93 (stable)``, or ``no changeset``: no deploy came to its end, or a snapshot was taken inside of
+    one."""
     if node is None:
-        return "no changeset" if heads else "an empty database"
+        return "no changeset"
     return f"{node[:12]} ({branch})" if branch else node[:12]
 
 
@@ -136,10 +136,10 @@ def step_note(step: Step) -> str:
 
 def plan_header(plan: Plan, where: str) -> list[str]:
     """The lines that say where the environment is and where it goes."""
-    goal = place(plan.target.node, plan.target.branch) if plan.target else place(None, None, plan.heads_after)
+    goal = place(plan.target.node, plan.target.branch) if plan.target else place(None, None)
     author = f", {cut(_person(plan.target.author), 24)}" if plan.target and plan.target.author else ""
     pad = max(len(plan.environment), 4)
-    begun = place(plan.base_node, plan.base_branch, plan.heads_before)
+    begun = place(plan.base_node, plan.base_branch)
     return [
         f"{plan.environment.ljust(pad)}  {where}",
         f"{'from'.ljust(pad)}  {begun}, {names(plan.heads_before)}",
@@ -218,7 +218,7 @@ def step_line(number: int, total: int, verb: str, what: str, note: str, seconds:
 
 def at_line(environment: str, node: str | None, branch: str | None, heads: Sequence[str], tail: str = "") -> str:
     """``staging is now at 9d6ac3e8f051 (default), heads 0007     staging-87, 8m 31s``."""
-    left = f"{environment} is now at {place(node, branch, heads)}, {names(heads)}"
+    left = f"{environment} is now at {place(node, branch)}, {names(heads)}"
     return right(left, tail) if tail else left
 
 
@@ -249,8 +249,8 @@ def log_lines(
     body = []
     for deployment, _ in rows:
         verb = deployment.kind.value
-        begun = _short(deployment.from_node, deployment.heads_before)
-        what = f"{verb} {begun} to {_short(deployment.node, deployment.heads_after or ())}"
+        begun = _short(deployment.from_node)
+        what = f"{verb} {begun} to {_short(deployment.node)}"
         who = cut(_person(deployment.user), 12)
         body.append((deployment.id, utc(deployment.started), who, what, result(deployment)))
     lines = table(head + body)
@@ -277,8 +277,8 @@ def log_lines(
     return out
 
 
-def _short(node: str | None, heads: Sequence[str] = ()) -> str:
-    return node[:12] if node else "none" if heads else "empty"
+def _short(node: str | None) -> str:
+    return node[:12] if node else "none"
 
 
 def result(deployment: Deployment) -> str:
@@ -322,7 +322,7 @@ def snapshot_lines(snapshots: Sequence[Snapshot]) -> list[str]:
                 utc(snapshot.created),
                 snapshot.state,
                 size(snapshot.bytes),
-                _short(snapshot.node, snapshot.heads),
+                _short(snapshot.node),
                 cut(", ".join(snapshot.heads), 12) or "none",
                 snapshot.before or "",
             )

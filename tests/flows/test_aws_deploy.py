@@ -124,7 +124,7 @@ def test_each_command_works_on_a_cluster(aws: Cloud, made: Made, repo: Repo) -> 
     assert run(repo, "drift").code == 0
     assert nodes[2][:12] in "\n".join(run(repo, "trace").out)
     back = run(repo, "revert", yes=True)
-    assert back.out[-1].startswith("prod is now at an empty database")
+    assert back.out[-1].startswith("prod is now at no changeset")
     assert tables(aws, made) == set()
     run(repo)
     assert tables(aws, made) == {"t1", "t2", "t3"}

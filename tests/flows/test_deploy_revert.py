@@ -60,7 +60,7 @@ def test_from_nothing_to_tip_and_back(shop: Repo, nodes: list[str], url: str) ->
     again = call(shop, "deploy", env="dev")
     assert again.out == [f"dev is at {nodes[2][:12]} (default): nothing to do"]
     back = call(shop, "revert", env="dev")
-    assert back.out[-1].startswith("dev is now at an empty database, no heads")
+    assert back.out[-1].startswith("dev is now at no changeset, no heads")
     assert versions(url) == set()
     assert "CREATE TABLE" not in dump(url)
 
