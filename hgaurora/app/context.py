@@ -194,14 +194,15 @@ class Target:
         return "`" if self.engine == "mysql" else '"'
 
     def where(self) -> str:
-        """What the environment is, in words, without connecting to it."""
+        """What the environment is, in words."""
         if self.settings.kind == "local":
             return "local PostgreSQL"
         if self.aurora is not None:
             cluster, product = self.settings.cluster, self.aurora.described().words
             return f"{cluster}, database {self.settings.database}, {product}, {self.settings.region}"
-        said = "MariaDB" if (self.settings.url or "").startswith("mariadb:") else "MySQL"
-        return f"{said if self.settings.engine == 'mysql' else 'PostgreSQL'} at {self.settings.url}"
+        # mysql:// is MariaDB's, too
+        product = self.database.facts()["product"] if self.settings.engine == "mysql" else "PostgreSQL"
+        return f"{product} at {self.settings.url}"
 
     def close(self) -> None:
         """Close what was opened."""
