@@ -239,7 +239,9 @@ def test_a_routine_that_a_file_replaced_is_not_dropped(shop: Repo, url: str) -> 
     shop.commit({_r("f"): f"DROP FUNCTION IF EXISTS how_many;\n{two};\n-- down\nDROP FUNCTION how_many;\n"}, "a way")
     call(shop, "deploy", env="dev")
     call(shop, "revert", env="dev", to="dev-1")
-    assert "how_many" not in str(query(url, "SELECT routine_name FROM information_schema.routines"))
+    here = "database()" if url.startswith("mysql") else "current_schema()"
+    found = query(url, f"SELECT routine_name FROM information_schema.routines WHERE routine_schema = {here}")
+    assert ("how_many",) not in found
 
 
 def test_an_earlier_text_comes_back_where_it_cannot_replace_the_later(repo: Repo, pg_database: str) -> None:
@@ -284,6 +286,23 @@ def test_a_view_comes_back_with_its_name_and_options(repo: Repo, pg_database: st
     assert dump(pg_database) != before
     call(repo, "revert", env="dev")
     assert dump(pg_database) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("\n/* two\nlines */ SELECT nothing FROM orders;", 3),
+        ("SELECT 1;\n\nSELECT 2 FROM orders\nWHERE id == 2;\nSELECT 3;", 4),
+        ("CREATE PROCEDURE fill()\nBEGIN\n  SELECT 1;\n  SELECT 2 FROM FROM orders;\nEND;", 4),
+        ("SELECT 'a\nb';\nDROP VIEW nowhere", 3),
+    ],
+)
+def test_a_file_of_mysql_names_its_line(repo: Repo, my_database: str, text: str, line: int) -> None:
+    """The one that the server names in the statement, else where the statement begins."""
+    repo.write({"hgaurora.toml": settings({"dev": my_database})})
+    repo.commit({_v("0001_orders"): TABLE, _r("gross"): text}, "wrong")
+    with pytest.raises(MigrationFailed, match=rf"gross\.sql \(repeatable/gross\.sql, line {line}\): "):
+        call(repo, "deploy", env="dev")
 
 
 def test_a_view_of_mysql_comes_back_with_its_options(repo: Repo, my_database: str) -> None:

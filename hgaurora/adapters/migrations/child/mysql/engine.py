@@ -20,7 +20,7 @@ from sqlalchemy.engine import URL
 from .driver import GuardedConnection, GuardedCursor
 from .guard import Guard
 from .sender import TRY_AGAIN
-from .sql import Kind
+from .sql import Kind, failed_at
 from .unproven import answers
 
 #: no room for one more session (MySQL Server Error Reference)
@@ -204,6 +204,7 @@ class Engine:
             "errno": number,
             "sqlstate": getattr(error, "sqlstate", None),
             "message": str(said) or str(error),
+            "position": failed_at(self._guard.now, str(said)) if self._guard else 0,
         }
 
     def not_replaced(self, error: pymysql.err.MySQLError) -> bool:

@@ -39,6 +39,8 @@ class Guard(Connections):
         self.journal = Journal(self.ledger, self.look, lambda: self.changed, trace, connection.thread_id())
         self.sender = Sender(self, self.session, self.journal, mariadb)
         self.active = self.committing = False
+        #: of a script, sent last
+        self.now = Statement("", ())
 
     @property
     def key(self) -> tuple[str, str]:
@@ -137,7 +139,7 @@ class Guard(Connections):
     # -- one statement
 
     def _one(self, cursor: Any, sent: Sent) -> Any:
-        found = kind(sent.meaning)
+        found, self.now = kind(sent.meaning), sent.meaning
         self._allowed(sent.meaning)
         if found is Kind.EXECUTE:
             sent.meaning = self._prepared(sent.meaning)

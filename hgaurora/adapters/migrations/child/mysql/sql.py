@@ -26,10 +26,11 @@ class Token(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """One statement: its text, and its tokens without comments."""
+    """One statement: its text, its tokens without comments, and where in the string its text begins."""
 
     text: str
     tokens: tuple[Token, ...]
+    at: int = 0
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -89,7 +90,7 @@ def split(sql: str, *, ansi: bool = False, backslash: bool = True) -> list[State
                 tokens.append(Token("op", ";"))
                 continue
             if tokens:
-                found.append(Statement(sql[start : match.start()].strip(), tuple(tokens)))
+                found.append(_statement(sql, start, match.start(), tokens))
             tokens, start, routine = [], match.end(), False
             continue
         if kind == "word":
@@ -112,8 +113,24 @@ def split(sql: str, *, ansi: bool = False, backslash: bool = True) -> list[State
         else:
             tokens.append(Token(kind, text))
     if tokens:
-        found.append(Statement(sql[start:].strip(), tuple(tokens)))
+        found.append(_statement(sql, start, len(sql), tokens))
     return found
+
+
+def _statement(sql: str, start: int, end: int, tokens: list[Token]) -> Statement:
+    text = sql[start:end].lstrip()
+    return Statement(text.rstrip(), tuple(tokens), end - len(text))
+
+
+def failed_at(statement: Statement, message: str) -> int:
+    """Where a statement failed, as the place of a character in the string that it was split from, from 1: in the line
+    that the server names (``... near 'x' at line 3``), else where it begins after its comments."""
+    if named := re.search(r" at line (\d+)$", message):
+        within = sum(len(line) for line in statement.text.splitlines(keepends=True)[: int(named[1]) - 1])
+    else:
+        tokens = _pattern(False, True).finditer(statement.text)
+        within = next((one.start() for one in tokens if one.lastgroup not in ("skip", "block")), 0)
+    return statement.at + within + 1
 
 
 def _heads(tokens: list[Token]) -> bool:
