@@ -22,6 +22,9 @@ from tests.adapters.migrating import Bench, bench, chain, migrate
 from tests.flows.test_blocking import running, until
 from tests.world import Repo, call, command, migration, query, settings
 
+#: sessions of one's own database: the server is other tests', too
+HERE = "pg_stat_activity WHERE datname = current_database()"
+
 
 @pytest.fixture
 def dev(pg_database: str) -> Iterator[Bench]:
@@ -77,7 +80,7 @@ def crossed(folder: Path, url: str, kind: str, extra: str) -> subprocess.Complet
             other.execute(second)
             other.commit()
         else:
-            waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE b%'"
+            waits = f"SELECT 1 FROM {HERE} AND wait_event_type = 'Lock' AND query LIKE 'UPDATE b%'"
             until(lambda: query(url, waits), "it waits for b")
             other.execute(second)  # granted when the migration was given up
             other.commit()
@@ -104,7 +107,7 @@ def test_b9_control_one_try(tmp_path: Path, pg_database: str) -> None:
 INDEX = "with op.get_context().autocommit_block():\n    op.execute('CREATE INDEX CONCURRENTLY big_n ON big (n)')"
 
 #: a build that waits for an old transaction
-BUILDS = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND wait_event = 'virtualxid'"
+BUILDS = f"SELECT 1 FROM {HERE} AND query LIKE 'CREATE INDEX CONC%' AND wait_event = 'virtualxid'"
 
 
 def the_child(process: subprocess.Popen[str]) -> int:
@@ -120,7 +123,7 @@ def the_child(process: subprocess.Popen[str]) -> int:
 
 
 def _end_session(url: str) -> None:
-    query(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%'")
+    query(url, f"SELECT pg_terminate_backend(pid) FROM {HERE} AND query LIKE 'CREATE INDEX CONC%'")
 
 
 KILLS: dict[str, Callable[[subprocess.Popen[str], str], None]] = {
@@ -138,7 +141,7 @@ def half_an_index(repo: Repo, url: str, kill: str) -> None:
         until(lambda: query(url, BUILDS), "it waits for the old transaction")
         KILLS[kill](process, url)
         process.communicate(timeout=60)
-        until(lambda: not query(url, "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%'"), "an end")
+        until(lambda: not query(url, f"SELECT 1 FROM {HERE} AND query LIKE 'CREATE INDEX CONC%'"), "an end")
     assert process.returncode not in (0, 60)
     assert query(url, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'big_n'::regclass") == [(False,)]
 
