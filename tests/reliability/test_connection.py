@@ -26,7 +26,6 @@ import pytest
 from hgaurora.adapters.database.mysql.connection import from_url as from_mysql_url
 from hgaurora.adapters.database.mysql.database import MysqlDatabase
 from hgaurora.adapters.database.postgresql import connection
-from hgaurora.adapters.database.postgresql.maintenance import from_url
 from hgaurora.adapters.migrations.process import ChildSession
 from hgaurora.core.errors import ConfigError, HgAuroraError, Interrupted, StateError
 from hgaurora.core.model import Script
@@ -465,14 +464,6 @@ def planned_on(dev: Bench, folder: Path, version: bytes) -> None:
     with FaultProxy(*server(dev)) as proxy:
         proxy.on_server = lambda data: re.sub(rb"(server_version\0)\d\d\.", rb"\g<1>" + version + b".", data)
         call(shop(folder, by_way_of(proxy, dev.url)), "deploy", env="dev", dry_run=True)
-
-
-def test_a_session_has_all_its_settings(pg_database: str) -> None:
-    """The server has applied each, whatever it plans for a statement whose rows nobody asks for."""
-    wanted = {**connection.SESSION, "lock_timeout": "7s", "statement_timeout": "8s", "search_path": "pg_catalog"}
-    with connection.opened(from_url(pg_database), application="x", settings=wanted) as made:
-        found = made.execute("SELECT name, current_setting(name) FROM pg_settings WHERE source = 'session'").fetchall()
-    assert dict(found) == wanted  # type: ignore[arg-type]
 
 
 def test_b21_an_old_server(tmp_path: Path, dev: Bench) -> None:

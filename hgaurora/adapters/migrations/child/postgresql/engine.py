@@ -17,7 +17,8 @@ import sqlalchemy
 from psycopg.pq import TransactionStatus
 from sqlalchemy.engine import URL
 
-from .guard import Guard, GuardedConnection, GuardedCursor
+from .driver import GuardedConnection, GuardedCursor
+from .guard import Guard
 
 #: a lock not granted in time, a deadlock, and a transaction that another one stood in the way of: the whole
 #: transaction may be tried again (PostgreSQL manual, appendix A and 13.5)

@@ -1,12 +1,11 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The connection that scripts see, and the guard behind it: transactions, statement journal, the ledger's row."""
+"""What stands behind the connection that scripts see: transactions, the statement journal, the ledger's row."""
 
 from __future__ import annotations
 
 import collections
 import functools
-import hashlib
 import json
 import os
 import threading
@@ -18,92 +17,9 @@ from psycopg.pq import ExecStatus, TransactionStatus
 
 from ..sql import SETTING, TEMPORARY, control, data, pieces, session, statements, temporary
 from ..wire import SHOWN, Refused
+from .driver import GuardedConnection, GuardedCursor
 from .proof import proven
-
-#: the whole of a recorded result may be this long, in bytes of JSON; a longer one cannot be replayed
-RESULT_LIMIT = 1 << 20
-
-
-class GuardedConnection(psycopg.Connection):
-    """psycopg's connection, asking a :class:`Guard` (once it is the one that migrates) before it ends a transaction."""
-
-    guard: Guard | None = None
-
-    def commit(self) -> None:
-        if self.guard is None or not self.guard.active:
-            super().commit()
-        else:
-            self.guard.commit(super().commit)
-
-    def rollback(self) -> None:
-        if self.guard is not None and self.guard.active:
-            self.guard.rolled_back()
-        super().rollback()
-
-    def transaction(self, *args: Any, **kwargs: Any) -> Any:
-        if self.guard is not None and self.guard.active:
-            self.guard.begin()
-            # its end may bring back a limit that was set before it
-            self.guard.savepoints = True
-        return super().transaction(*args, **kwargs)
-
-    def cursor(self, name: str = "", *args: Any, **kwargs: Any) -> Any:
-        if name and self.guard is not None and self.guard.active:
-            self.guard.unrecordable("a server-side cursor")
-        return super().cursor(name, *args, **kwargs)
-
-    def tpc_begin(self, xid: Any) -> None:
-        raise Refused("transaction", "the migration begins a two-phase transaction")
-
-
-class GuardedCursor(psycopg.Cursor):
-    """psycopg's cursor, passing what is executed through the connection's guard."""
-
-    replayed: int | None = None
-
-    @property
-    def rowcount(self) -> int:
-        return super().rowcount if self.replayed is None else self.replayed
-
-    def execute(self, query: Any, params: Any = None, **kwargs: Any) -> Any:
-        guard = self.connection.guard
-        if guard is None or not guard.active:
-            return super().execute(query, params, **kwargs)
-        self.replayed = None
-        guard.execute(self, functools.partial(super().execute, query, params, **kwargs), query, params)
-        return self
-
-    def executemany(self, query: Any, params_seq: Any, **kwargs: Any) -> Any:
-        guard = self.connection.guard
-        if guard is None or not guard.active:
-            return super().executemany(query, params_seq, **kwargs)
-        self.replayed = None
-        many = list(params_seq)
-        guard.execute(self, functools.partial(super().executemany, query, many, **kwargs), query, many, many=True)
-        return None
-
-    def copy(self, statement: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.connection.guard is not None and self.connection.guard.active:
-            self.connection.guard.unrecordable("COPY")
-        return super().copy(statement, *args, **kwargs)
-
-    def stream(self, query: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.connection.guard is not None and self.connection.guard.active:
-            self.connection.guard.unrecordable("a streamed query")
-        return super().stream(query, *args, **kwargs)
-
-
-class Sent:
-    """One statement that was sent in a step and is not committed yet."""
-
-    __slots__ = ("many", "params", "result", "sql")
-
-    def __init__(self, sql: str, params: Any, result: Any, many: bool) -> None:
-        self.sql = sql
-        # a script may use the same container again
-        self.params = dict(params) if isinstance(params, dict) else params if params is None else list(params)
-        self.result = result
-        self.many = many
+from .results import Sent, answer, given
 
 
 class Guard:
@@ -306,7 +222,7 @@ class Guard:
             self._alone(cursor, send, Sent(sql, params, None, many))
         else:
             self._send(sql, send)
-            self.sent.append(Sent(sql, params, self._result(cursor, many), many))
+            self.sent.append(Sent(sql, params, given(cursor, many), many))
             self.tags.update(self._tags(cursor))
 
     @staticmethod
@@ -342,7 +258,7 @@ class Guard:
             self.begin(self.kind(sent.sql))
             try:
                 self._send(sent.sql, send)
-                sent.result = self._result(cursor, sent.many)
+                sent.result = given(cursor, sent.many)
                 self.sent = [sent]
                 self.journal()
                 self.command("COMMIT")
@@ -367,8 +283,8 @@ class Guard:
             if not self.connection.closed:
                 self._settle(row, "failed", None)
             raise
-        sent.result = self._result(cursor, sent.many)
-        self._settle(row, "done", self._recorded(sent))
+        sent.result = given(cursor, sent.many)
+        self._settle(row, "done", sent.recorded(self.encoding))
 
     def _settle(self, row: dict[str, Any], state: str, result: str | None) -> None:
         self.trace("before", f"journal {state}")
@@ -403,7 +319,7 @@ class Guard:
             return []
         rows = []
         for sent in self.sent:
-            sql_hash, params_hash = self._hashes(sent)
+            sql_hash, params_hash = sent.hashes(self.connection)
             rows.append(
                 {
                     "ordinal": self.ordinal,
@@ -411,7 +327,7 @@ class Guard:
                     "params_hash": params_hash,
                     "sql": sent.sql[:SHOWN].replace("\x00", ""),
                     "state": state,
-                    "result": self._recorded(sent) if state == "done" else None,
+                    "result": sent.recorded(self.encoding) if state == "done" else None,
                 }
             )
             self.ordinal += 1
@@ -427,44 +343,13 @@ class Guard:
         self.sent = []
         return rows
 
-    def _hashes(self, sent: Sent) -> tuple[str, str]:
-        params = ""
-        if sent.params is not None:
-            client = psycopg.ClientCursor(self.connection)
-            every = sent.params if sent.many else [sent.params]
-            params = "\n".join(client.mogrify(sent.sql, one) for one in every)
-        return hashlib.sha256(sent.sql.encode()).hexdigest(), hashlib.sha256(params.encode()).hexdigest()
-
-    @staticmethod
-    def _result(cursor: GuardedCursor, many: bool) -> Any:
-        result = cursor.pgresult
-        return result if result is not None and result.nfields and not many else cursor.rowcount
-
-    def _recorded(self, sent: Sent) -> str:
-        """A result as it is journaled: a count, or names, type OIDs and text cells."""
-        result = sent.result
-        if isinstance(result, int):
-            return json.dumps({"count": result})
-        columns = range(result.nfields)
-        if any(result.fformat(column) for column in columns):
-            return json.dumps({"unrecorded": "a binary result"})
-        cells = [[result.get_value(row, column) for column in columns] for row in range(result.ntuples)]
-        if sum(len(cell or b"") for row in cells for cell in row) > RESULT_LIMIT:
-            return json.dumps({"unrecorded": "a result of more than 1 MiB"})
-        encoding = self.encoding
-        return json.dumps(
-            {
-                "names": [(result.fname(column) or b"").decode(encoding) for column in columns],
-                "types": [result.ftype(column) for column in columns],
-                "rows": [[None if cell is None else cell.decode(encoding) for cell in row] for row in cells],
-            }
-        )
-
     def _replayed(self, cursor: GuardedCursor, send: Callable[[], Any], sent: Sent) -> bool:
         """Answer a statement from the journal. False: it was not done after all, and was sent again."""
         row = self.replay[0]
-        if (row["sql_hash"], row["params_hash"]) != self._hashes(sent):
-            same = "" if row["sql_hash"] != self._hashes(sent)[0] else " (the same text with other parameters)"
+        if (row["sql_hash"], row["params_hash"]) != sent.hashes(self.connection):
+            same = (
+                "" if row["sql_hash"] != sent.hashes(self.connection)[0] else " (the same text with other parameters)"
+            )
             raise Refused(
                 "journal",
                 f"statement {self.passed + 1} is not the one an earlier run committed{same}: journaled "
@@ -488,37 +373,10 @@ class Guard:
                     "then run again",
                 )
             self._settle(row, "done", json.dumps({"count": -1}))
-        self._answer(cursor, json.loads(row["result"]))
-        return True
-
-    def _answer(self, cursor: GuardedCursor, recorded: dict[str, Any]) -> None:
-        """Give a cursor the result an earlier run got."""
-        if "unrecorded" in recorded:
-            raise Refused(
-                "journal",
-                f"the earlier run read {recorded['unrecorded']}, which is not journaled",
-                "restore the snapshot taken before this migration",
-            )
-        if "count" in recorded:
-            cursor.replayed = recorded["count"]
-            return
-        oids = "{" + ",".join(map(str, recorded["types"])) + "}"
-        names = dict(
-            self.ask(
-                "SELECT t.oid, pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.pg_type t"
-                " WHERE t.oid = ANY($1::oid[])",
-                oids,
-            )
-        )
-        types = [names.get(str(oid), "text") for oid in recorded["types"]]
-        labels = [name.replace('"', '""').replace("%", "%%") for name in recorded["names"]]
-        rows = recorded["rows"] or [[None] * len(types)]
-        columns = ", ".join(f'%s::text::{kind} AS "{label}"' for kind, label in zip(types, labels, strict=True))
-        selects = [f"SELECT {columns}"] * len(rows)
-        text = " UNION ALL ".join(selects) if recorded["rows"] else selects[0] + " WHERE false"
-        psycopg.Cursor.execute(cursor, text, [cell for row in rows for cell in row])
-        if not self.begun and not self.connection.autocommit:
+        asked = answer(cursor, json.loads(row["result"]), self.ask)
+        if asked and not self.begun and not self.connection.autocommit:
             self.connection.pgconn.exec_(b"COMMIT")
+        return True
 
     # -- the ledger's row
 
