@@ -13,4 +13,6 @@ def test_a_session_has_all_its_settings(pg_database: str) -> None:
     wanted = {**connection.SESSION, "lock_timeout": "7s", "statement_timeout": "8s", "search_path": "pg_catalog"}
     with connection.opened(from_url(pg_database), application="x", settings=wanted) as made:
         found = made.execute("SELECT name, current_setting(name) FROM pg_settings WHERE source = 'session'").fetchall()
+        later = connection.SINCE_17 if made.info.server_version >= 170000 else {}
+    wanted |= {**later, "client_encoding": "UTF8"}
     assert dict(found) == wanted  # type: ignore[arg-type]

@@ -111,3 +111,27 @@ def test_a_letter_that_a_database_cannot_hold_is_named(pg_server: str, tmp_path:
         with pytest.raises(ConfigError, match="'Ł' is not in the database's encoding, latin-1"):
             call(repo, "deploy", env="dev")
         repo.close()
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_what_a_database_has_set_for_every_session(
+    encoding: str, pg_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the shell: a deploy takes as long as it needs, and dates and names are read as they are."""
+    name = urlsplit(pg_database).path[1:]
+    given = {"datestyle": "German", "idle_session_timeout": "200ms", "client_encoding": encoding}
+    if int(query(pg_database, "SHOW server_version_num")[0][0]) >= 170000:
+        given["transaction_timeout"] = "300ms"
+    query(pg_database, "; ".join(f"ALTER DATABASE {name} SET {key} = '{value}'" for key, value in given.items()))
+    monkeypatch.setenv("PGDATESTYLE", "German")
+    monkeypatch.setenv("PGCLIENTENCODING", encoding)
+    repo = Repo(tmp_path / "repo")
+    repo.commit({
+        "hgaurora.toml": settings({"dev": pg_database}),
+        "migrations/versions/r1.py": migration("r1", None, sends("CREATE TABLE größe AS SELECT 1 AS n FROM pg_sleep(0.6)")),
+    })  # fmt: skip
+    call(repo, "deploy", env="dev")
+    assert "added table größe" in "\n".join(call(repo, "log", env="dev", verbose=True).out)
+    assert call(repo, "drift", env="dev").code == 0
+    assert call(repo, "trace", env="dev").code == 0
+    repo.close()

@@ -208,8 +208,8 @@ def without_keepalives(made: Bench) -> Bench:
         parameters = {**made.connection.parameters, "keepalives": "0", "tcp_user_timeout": "0"}
         made.connection = replace(made.connection, parameters=parameters)
         # and the server's side of it, by which it ends a session that its client has not missed yet
-        given = 'values = [json.dumps(self.job["settings"])'
-        bare = 'values = [json.dumps({k: v for k, v in self.job["settings"].items() if not k.startswith("tcp_")})'
+        given = 'settings = dict(self.job["settings"])'
+        bare = 'settings = {k: v for k, v in self.job["settings"].items() if not k.startswith("tcp_")}'
         made.start = weak.child((given, bare), file="postgresql/engine.py")
     return made
 

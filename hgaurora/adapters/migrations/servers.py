@@ -67,14 +67,15 @@ class Postgres:
             "statement_timeout": _milliseconds(job.statement_timeout),
             "idle_in_transaction_session_timeout": "0",
         }
-        # the server's zone is the database's own: scripts may rely on it
-        del settings["TimeZone"]
+        # zone and dates are as the database has them: scripts may rely on it
+        del settings["TimeZone"], settings["DateStyle"]
         backfill = job.statement_timeout if job.backfill_timeout is None else job.backfill_timeout
         return {
             "engine": "postgresql",
             "parameters": parameters,
             "settings": settings,
             "timeouts": {"schema": _milliseconds(job.statement_timeout), "data": _milliseconds(backfill)},
+            "since_17": dict(database.SINCE_17),
             "ledger": compose.child_statements(connection.schema, connection.version_table),
         }
 

@@ -29,15 +29,19 @@ KEEPALIVES: Mapping[str, str] = {
     "tcp_user_timeout": "10000",
 }
 
-#: the server's side of the same, and that it notices a dead client while a statement still runs (since PostgreSQL 14)
+#: the server's side of the same, and that it notices a dead client while a statement still runs (since PostgreSQL 14);
+#: and what a database or a role may have set for every session: psycopg reads dates of ISO style alone
 SESSION: Mapping[str, str] = {
     "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "idle_session_timeout": "0",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "10000",
     "client_connection_check_interval": "500ms",
 }
+SINCE_17: Mapping[str, str] = {"transaction_timeout": "0"}
 
 #: the oldest server, as libpq counts versions
 OLDEST = 140000
@@ -97,7 +101,10 @@ def opened(
                     state="nothing was changed",
                     hint="restore a dump of it into a database with an encoding (createdb -T template0 -E UTF8)",
                 )
-            wanted = json.dumps({**settings, **SESSION})
+            since_17 = SINCE_17 if opened.info.server_version >= 170000 else {}
+            # whatever the environment or the role has: PGCLIENTENCODING may be one that holds less
+            encoding = {"client_encoding": opened.info.parameter_status("server_encoding")}
+            wanted = json.dumps({**settings, **SESSION, **since_17, **encoding})
             # each row is fetched: PostgreSQL 16 and later set the first alone where nobody asks for the others
             rows = opened.execute(
                 "SELECT pg_catalog.pg_backend_pid(), pg_catalog.set_config(s.key, s.value, false)"

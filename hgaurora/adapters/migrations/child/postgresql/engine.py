@@ -99,7 +99,7 @@ class Engine:
                 raise
             cparams["password"] = other
             connection = self.patiently(admitted)
-        values = [json.dumps(self.job["settings"]).encode()]
+        values = [json.dumps(self.settings(connection)).encode()]
         Guard.rows(connection.pgconn.exec_params(_SET.encode(), values))
         os.register_at_fork(after_in_child=lambda: connection.closed or os.close(connection.fileno()))
         return connection
@@ -115,6 +115,16 @@ class Engine:
                 time.sleep(wait * random.uniform(0.5, 1.0))  # nothing tells when a session ends
         self.waits = ()
         return connect()
+
+    def settings(self, connection: GuardedConnection) -> dict[str, Any]:
+        """What a session begins with."""
+        settings = dict(self.job["settings"])
+        if connection.info.server_version >= 170000:
+            settings |= self.job["since_17"]
+        if connection.info.encoding == "ascii":
+            # psycopg would give bytes for text
+            settings["client_encoding"] = connection.info.parameter_status("server_encoding")
+        return settings
 
     def guards(self, raw: Any) -> bool:
         return isinstance(raw, GuardedConnection)
@@ -156,7 +166,7 @@ class Engine:
             guard.ask("RESET SESSION AUTHORIZATION")
             guard.ask("RESET ALL")
             named = {"application_name": f"hgaurora {guard.deployment}"}
-            guard.ask(_SET, json.dumps({**self.job["settings"], **named}))
+            guard.ask(_SET, json.dumps({**self.settings(guard.connection), **named}))
 
     def unlock(self, guard: Guard) -> None:
         if not guard.connection.closed:
