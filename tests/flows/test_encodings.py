@@ -128,7 +128,7 @@ def test_what_a_database_has_set_for_every_session(
     repo = Repo(tmp_path / "repo")
     repo.commit({
         "hgaurora.toml": settings({"dev": pg_database}),
-        "migrations/versions/r1.py": migration("r1", None, sends("CREATE TABLE größe AS SELECT 1 AS n FROM pg_sleep(0.6)")),
+        "migrations/versions/r1.py": migration("r1", None, sends("CREATE TABLE größe AS SELECT FROM pg_sleep(0.6)")),
     })  # fmt: skip
     call(repo, "deploy", env="dev")
     assert "added table größe" in "\n".join(call(repo, "log", env="dev", verbose=True).out)
