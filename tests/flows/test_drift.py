@@ -13,6 +13,7 @@ from hgaurora.app.compose import Adapters
 from hgaurora.core.errors import DriftError, Interrupted, MigrationFailed, RemoteError, StateError
 from hgaurora.core.schema.record import Cause, DeltaRow
 from hgaurora.ports import Connection
+from tests.adapters.test_capture_postgresql import CASTS
 from tests.world import Recorder, Repo, call, command, migration, query, settings, sql, versions
 
 ONE = migration("0001", None, sql("CREATE TABLE orders (id int)"), sql("DROP TABLE orders"))
@@ -246,3 +247,21 @@ def test_drift_is_accepted_where_there_is_nothing_to_run(shop: Repo, nodes: list
     assert said.out[-1].startswith(f"dev is now at {nodes[1][:12]}")
     assert _deltas(pg_database)[-1] == ("drift", None)
     assert call(shop, "drift", env="dev").out[0].startswith("dev is what ")
+
+
+def test_casts_of_a_user_s_make_nothing_that_is_asked_ambiguous(pg_database: str, tmp_path: Path) -> None:
+    """Made by a migration: of the run that makes them, and of each command after it."""
+    made = "\n".join(sql(text) for text in CASTS)
+    repo = Repo(tmp_path / "repo")
+    repo.commit({"hgaurora.toml": settings({"dev": pg_database}), _v("0001"): migration("0001", None, made)})
+    call(repo, "deploy", env="dev")
+    table = sql("CREATE TABLE t (id int PRIMARY KEY, n text REFERENCES t (n) UNIQUE); GRANT SELECT ON t TO PUBLIC")
+    repo.commit({_v("0002"): migration("0002", "0001", table, sql("DROP TABLE t"))})
+    call(repo, "deploy", env="dev")
+    assert call(repo, "drift", env="dev").code == 0
+    for name in ("status", "trace", "annotate", "log"):
+        assert call(repo, name, env="dev").code == 0
+    assert call(repo, "journal", verb="verify", env="dev").code == 0
+    call(repo, "revert", env="dev")
+    assert call(repo, "drift", env="dev").code == 0
+    repo.close()

@@ -39,7 +39,11 @@ OTHER_QUERIES: Mapping[str, str] = {
 
 def of_all(version: int) -> dict[str, str]:
     """The queries of a full capture."""
-    words = {**by_version(version), "of": f">= {FIRST_OID}", "type": "a.atttypid || ' ' || a.atttypmod"}
+    words = {
+        **by_version(version),
+        "of": f">= {FIRST_OID}",
+        "type": "a.atttypid::pg_catalog.text || ' ' || a.atttypmod::pg_catalog.text",
+    }
     queries = {
         **OTHER_QUERIES,
         "type_names": relations.TYPE_NAMES.replace("{first}", str(FIRST_OID)),

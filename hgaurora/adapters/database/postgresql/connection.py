@@ -69,6 +69,8 @@ _DENIED = re.compile(r"authentication failed|no pg_hba\.conf entry|no password s
 _NO_DATABASE = re.compile(r'database "[^"]*" does not exist')
 #: it ends, or begins (PostgreSQL's manual, appendix A: class 08, and 57P01 to 57P03)
 _GONE = frozenset({"08000", "08001", "08003", "08004", "08006", "57P01", "57P02", "57P03"})
+#: data, and syntax or rules of access (the same, class 22 and 42): what was sent is wrong there
+_OURS = frozenset({"22", "42"})
 _IDENTITY = re.compile(
     r"authentication failed|no pg_hba\.conf entry|role .* does not exist|certificate|SSL|no password supplied"
 )
@@ -272,7 +274,14 @@ def refusal(
         return StateError(
             f"{at} takes no writes: {said}",
             state="nothing was changed",
-            hint="name the writer endpoint, not a reader; after a failover try again",
+            hint="name the writer endpoint, not a reader; after a failover try again; where it is the writer, "
+            "default_transaction_read_only is on for the database or the user",
+            data=data,
+        )
+    if state[:2] in _OURS:
+        return RemoteError(
+            f"{at}: {said}",
+            hint="the server does not take a statement of hgaurora's own: report it, with the server's version",
             data=data,
         )
     if (not state or state in _GONE) and (known := connection.silent()) is not None:
