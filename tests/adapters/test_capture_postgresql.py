@@ -66,7 +66,7 @@ def everything(pg_database: str) -> Iterator[str]:
 #: to text, as databases have them that came from a release or a product where it was so
 CASTS = [
     f"CREATE CAST ({name} AS text) WITH INOUT AS IMPLICIT"
-    for name in "int2 int4 int8 oid xid numeric date timestamptz regclass regtype regproc".split()
+    for name in ("int2", "int4", "int8", "oid", "xid", "numeric", "date", "timestamptz", "regclass", "regproc")
 ]
 
 

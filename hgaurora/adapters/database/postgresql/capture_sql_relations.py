@@ -59,7 +59,8 @@ WHERE a.attrelid {{of}} AND a.attnum > 0 AND c.relkind IN ('r', 'p', 'v', 'm', '
 
 #: names of types in a full capture, where the columns come with numbers: calling it 80,000 times is dear
 TYPE_NAMES = """
-SELECT t.id::pg_catalog.text || ' ' || t.modifier::pg_catalog.text, pg_catalog.format_type(t.id, t.modifier) FROM (SELECT a.atttypid, a.atttypmod
+SELECT t.id::pg_catalog.text || ' ' || t.modifier::pg_catalog.text, pg_catalog.format_type(t.id, t.modifier)
+FROM (SELECT a.atttypid, a.atttypmod
     FROM pg_catalog.pg_attribute a WHERE a.attrelid >= {first} AND a.attnum > 0 AND a.atttypid <> 0
     GROUP BY a.atttypid, a.atttypmod) t(id, modifier)
 """
