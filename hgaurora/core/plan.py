@@ -406,8 +406,11 @@ def _check(
     if left:
         revision, direction = left[0]
         same_again = f"hgaurora deploy {environment}" + (f" -r {state.open.node[:12]}" if state.open else "")
+        stands = f"{state.half[left[0]]} of its statements are in force"
+        if not state.half[left[0]]:
+            stands = "what its last statement left is not known to be gone"
         raise StateError(
-            f"{revision} stopped half way {direction}: {state.half[left[0]]} of its statements are in force",
+            f"{revision} stopped half way {direction}: {stands}",
             state=untouched,
             hint=f"finish it: {same_again}; or {restore}",
             data={"environment": environment, "half": [[*one] for one in left]},

@@ -142,8 +142,9 @@ _FOR = "pg_catalog.format_type({}, NULL)"
 _FAMILY = "pg_catalog.quote_ident(fn.nspname) || '.' || pg_catalog.quote_ident(fa.opfname)"
 _FAMILY_OPERATORS = (
     "(SELECT pg_catalog.json_agg(pg_catalog.json_build_array('operator ' || o.amopstrategy::pg_catalog.text,"
-    " o.amopopr::pg_catalog.regoperator::pg_catalog.text || CASE o.amoppurpose WHEN 'o' THEN ' for order by ' || (SELECT"
-    " pg_catalog.quote_ident(sf.opfname) FROM pg_catalog.pg_opfamily sf WHERE sf.oid = o.amopsortfamily) ELSE '' END)"
+    " o.amopopr::pg_catalog.regoperator::pg_catalog.text || CASE o.amoppurpose WHEN 'o' THEN ' for order by ' ||"
+    " (SELECT pg_catalog.quote_ident(sf.opfname) FROM pg_catalog.pg_opfamily sf WHERE sf.oid = o.amopsortfamily)"
+    " ELSE '' END)"
     ' ORDER BY o.amopstrategy, o.amopopr::pg_catalog.regoperator::pg_catalog.text COLLATE pg_catalog."C")'
     " FROM pg_catalog.pg_amop o WHERE o.amopfamily = {})"
 )

@@ -356,8 +356,8 @@ SELECT pg_catalog.clock_timestamp(), e.ledger_version, e.name, e.uuid::text, e.e
     e.versions, e.deployed_by,
     (SELECT pg_catalog.count(*) FROM hgaurora.event WHERE delivered_at IS NULL),
     (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(h.revision, h.direction, h.n)) FROM (
-        SELECT revision, direction, pg_catalog.count(*) AS n FROM hgaurora.statement WHERE NOT closed
-        GROUP BY revision, direction) h),
+        SELECT revision, direction, pg_catalog.count(*) FILTER (WHERE state = 'done') AS n FROM hgaurora.statement
+        WHERE NOT closed GROUP BY revision, direction) h),
     (SELECT pg_catalog.array_agg(version_num::text ORDER BY version_num::text COLLATE "C") FROM {version_table}),
     (SELECT pg_catalog.json_agg(pg_catalog.row_to_json(d)) FROM (
         (SELECT * FROM hgaurora.deployment ORDER BY number DESC LIMIT 1)

@@ -215,8 +215,8 @@ class Child:
                 assert self.guard is not None
                 committing = self.guard.committing
                 self.guard.over()
-                told["half"] = len(self.guard.open.get(self.guard.key, ())) if self.guard.key in self.guard.open else 0
                 told["state"] = self.engine.stands(self.guard)
+                told["half"] = len(self.guard.open.get(self.guard.key, ()))
                 told["fatal"] = dead = not self.recovered()
                 if dead and committing:
                     told = {**told, "is": "unknown"}

@@ -156,7 +156,7 @@ class Engine:
         return True
 
     def stands(self, guard: Guard) -> str:
-        return ""
+        return guard.stands()
 
     def idle(self, guard: Guard) -> bool:
         return guard.pgconn.transaction_status == TransactionStatus.IDLE

@@ -18,7 +18,7 @@ from psycopg.pq import ExecStatus, TransactionStatus
 from ..sql import SETTING, TEMPORARY, control, data, pieces, session, statements, temporary
 from ..wire import SHOWN, Refused
 from .driver import GuardedConnection, GuardedCursor
-from .proof import proven
+from .proof import proven, remains
 from .results import Sent, answer, given
 
 
@@ -216,13 +216,17 @@ class Guard:
         if TEMPORARY.search(sql) and any(temporary(words) for words in statements(sql)):
             self.unrecordable("a temporary table")
         self.count += 1
+        sent = Sent(sql, params, None, many)
+        if self.replay and sent.hashes(self.connection) != (self.replay[0]["sql_hash"], self.replay[0]["params_hash"]):
+            self.mended()
         if self.replay:
-            self.passed += self._replayed(cursor, send, Sent(sql, params, None, many))
+            self.passed += self._replayed(cursor, send, sent)
         elif self.connection.autocommit:
-            self._alone(cursor, send, Sent(sql, params, None, many))
+            self._alone(cursor, send, sent)
         else:
             self._send(sql, send)
-            self.sent.append(Sent(sql, params, given(cursor, many), many))
+            sent.result = given(cursor, many)
+            self.sent.append(sent)
             self.tags.update(self._tags(cursor))
 
     @staticmethod
@@ -343,6 +347,36 @@ class Guard:
         self.sent = []
         return rows
 
+    def mended(self) -> None:
+        """The script goes another way than the journal. It may, where the journal's last statement was refused by the
+        server: what that left is taken away, and it is forgotten."""
+        row = self.replay[0]
+        if row["state"] == "failed" and len(self.replay) == 1 and proven(row["sql"], "failed", self.ask) == "again":
+            self.replay.clear()
+            self._forget(row)
+
+    def _forget(self, row: dict[str, Any]) -> None:
+        self.ask(self.ledger["journal_forget"], row["id"])
+        rows = self.open[self.key]
+        rows.remove(row)
+        if not rows:
+            del self.open[self.key]
+        self.ordinal, self.had = self.ordinal - 1, self.had - 1
+
+    def stands(self) -> str:
+        """After a failure: what stands of the step in the database, in words; empty where the number of its statements
+        says it. A statement that the server refused is forgotten where it left nothing."""
+        rows = self.open.get(self.key, [])
+        if not rows or rows[-1]["state"] != "failed" or self.pgconn.transaction_status != TransactionStatus.IDLE:
+            return ""
+        left = remains(rows[-1]["sql"], self.ask)
+        if not left:
+            self._forget(rows[-1])
+            return ""
+        done = len(rows) - 1
+        before = f"{done} statement{'s' * (done != 1)} of it, and " if done else ""
+        return f"{before}what the refused one left: {left}"
+
     def _replayed(self, cursor: GuardedCursor, send: Callable[[], Any], sent: Sent) -> bool:
         """Answer a statement from the journal. False: it was not done after all, and was sent again."""
         row = self.replay[0]
@@ -364,13 +398,15 @@ class Guard:
                 return False
             if verdict == "unknown":
                 self.replay.appendleft(row)
+                left = remains(row["sql"], self.ask)
+                what = f" ({left}: DROP it)" if left.startswith("index") else ""
                 raise Refused(
                     "journal",
                     "an earlier run sent this outside a transaction and the catalogue cannot prove whether it took "
                     f"effect: {sent.sql[:200]!r}",
-                    f"look; if it did, UPDATE hgaurora.statement SET state = 'done', result = '{{\"count\": -1}}' "
-                    f"WHERE id = {row['id']}; if not, DELETE FROM hgaurora.statement WHERE id = {row['id']}; "
-                    "then run again",
+                    f"look{what}; if it did, UPDATE hgaurora.statement SET state = 'done', result = "
+                    f"'{{\"count\": -1}}' WHERE id = {row['id']}; if not, DELETE FROM hgaurora.statement "
+                    f"WHERE id = {row['id']}; then run again",
                 )
             self._settle(row, "done", json.dumps({"count": -1}))
         asked = answer(cursor, json.loads(row["result"]), self.ask)

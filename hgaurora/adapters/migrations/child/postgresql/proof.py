@@ -14,6 +14,13 @@ _NAME = r'((?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))?)'
 _CREATE_INDEX = re.compile(
     rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:IF\s+NOT\s+EXISTS\s+)?{_NAME}\s+ON\s+(?:ONLY\s+)?{_NAME}", re.I
 )
+#: with a name or without
+_ON_TABLE = re.compile(
+    rf"CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+(?:(?:IF\s+NOT\s+EXISTS\s+)?{_NAME.replace('((', '(?:(')}\s+)?ON"
+    rf"\s+(?:ONLY\s+)?{_NAME}",
+    re.I,
+)
+_INDEX_DROPPED = re.compile(rf"DROP\s+INDEX\s+CONCURRENTLY\s+(?:IF\s+EXISTS\s+)?{_NAME}", re.I)
 _DROP_INDEX = re.compile(r"DROP\s+INDEX\s+CONCURRENTLY\b", re.I)
 _REINDEX = re.compile(
     rf"REINDEX\s+(?:\([^)]*\)\s*)?(INDEX|TABLE|SCHEMA|DATABASE|SYSTEM)\s+(?:CONCURRENTLY\s+)?{_NAME}", re.I
@@ -78,6 +85,33 @@ def proven(sql: str, state: str, ask: Callable[..., list[list[Any]]]) -> str:
     return "unknown"
 
 
+def remains(sql: str, ask: Callable[..., list[list[Any]]]) -> str:
+    """What a statement that the server refused, outside a transaction, has left; empty: nothing."""
+    text = COMMENTS.sub("", sql)
+    if _REPEAT.match(text) or _DATABASE.match(text):
+        return ""
+    if found := _ON_TABLE.match(text):
+        of, which = found[1], "i.indrelid = pg_catalog.to_regclass($1)"
+    elif found := _DROP_INDEX.match(text):
+        named = _INDEX_DROPPED.match(text)
+        of, which = named[1] if named else "", "i.indexrelid = pg_catalog.to_regclass(NULLIF($1, ''))"
+    elif found := _REINDEX.match(text):
+        of, which = found[2], "c.relname ~ '_cc(new|old)[0-9]*$' AND $1::text <> ''"
+    elif found := _DETACH.match(text):
+        pending = (
+            "SELECT 1 FROM pg_catalog.pg_inherits WHERE inhdetachpending AND inhrelid = pg_catalog.to_regclass($1)"
+        )
+        return f"{found[2]} half detached" if ask(pending, found[2]) else ""
+    else:
+        return "what cannot be seen"
+    rows = ask(
+        "SELECT pg_catalog.quote_ident(c.relname) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c"
+        f" ON c.oid = i.indexrelid WHERE NOT i.indisvalid AND c.relkind = 'i' AND {which} ORDER BY 1",
+        of,
+    )
+    return ", ".join(f"index {name}, invalid" for (name,) in rows)
+
+
 def _index_named(text: str, ask: Callable[..., list[list[Any]]]) -> bool:
-    found = re.match(rf"DROP\s+INDEX\s+CONCURRENTLY\s+(?:IF\s+EXISTS\s+)?{_NAME}", text, re.I)
+    found = _INDEX_DROPPED.match(text)
     return bool(found and ask("SELECT 1 WHERE pg_catalog.to_regclass($1) IS NOT NULL", found[1]))
