@@ -16,13 +16,13 @@ from typing import Any
 
 from ..core import render
 from ..core.errors import HgAuroraError, InputError, StateError
-from ..core.model import Changeset, Deployment, Direction
+from ..core.model import Changeset, Deployment, Direction, StepRow
 from ..core.schema import words
 from ..core.schema.delta import Change
 from ..core.schema.kinds import KINDS
 from .assess import change_request
 from .context import Context, Target
-from .revert import changeset_of
+from .revert import changeset_of, in_force
 
 Key = tuple[str, tuple[str, ...]]
 
@@ -46,6 +46,8 @@ class Event:
     deployment: Deployment | None
     revision: str | None
     direction: Direction | None
+    #: the run that did it, by the number of its event
+    step: int | None = None
 
     def takes_back(self, other: Event) -> bool:
         """Whether it is the downgrade of what another one's migration did here, and leaves what was there before."""
@@ -239,6 +241,7 @@ def _events(target: Target) -> Iterator[Event]:
                 deployments.get(str(event["deployment"])),
                 payload["revision"],
                 Direction(direction) if direction else None,
+                payload.get("step"),
             )
 
 
@@ -341,29 +344,34 @@ def _own(life: Life, top: Life | None) -> bool:
 
 
 class _Who:
-    """The changeset behind a change, asked once for each revision."""
+    """The changeset behind a change, asked once for each run of a migration or a repeatable file."""
 
     def __init__(self, context: Context, target: Target) -> None:
         self._context, self._target = context, target
-        self._known: dict[tuple[str | None, str | None], tuple[Changeset | None, str | None]] = {}
-        self._paths = {one.revision: (one.path, one.node) for one in _steps(target)}
+        self._known: dict[tuple[int | None, str], tuple[Changeset | None, str | None]] = {}
+        self._steps = {one.seq: one for one in _steps(target)}
+
+    def ran(self, event: Event | None) -> StepRow | None:
+        """The run that made a change."""
+        return self._steps.get(event.step) if event is not None and event.step is not None else None
 
     def of(self, event: Event | None) -> tuple[Changeset | None, str | None]:
         """The changeset that wrote the migration (else the one that was deployed), and its change request."""
         if event is None or event.deployment is None:
             return None, None
-        key = event.revision, event.deployment.id
+        key = event.step, event.deployment.id
         if key not in self._known:
-            self._known[key] = self._find(event.revision, event.deployment)
+            self._known[key] = self._find(event, event.deployment)
         return self._known[key]
 
-    def _find(self, revision: str | None, made: Deployment) -> tuple[Changeset | None, str | None]:
-        if revision is None:
+    def _find(self, event: Event, made: Deployment) -> tuple[Changeset | None, str | None]:
+        if event.revision is None:
             return None, None
-        path, node = self._paths.get(revision, (None, made.node))
+        ran = self.ran(event)
+        node = ran.node if ran else made.node
         found = changeset_of(self._context, node or None, made.branch)
-        if path is not None and node and self._context.history.known(node):
-            file = f"{self._target.project.migrations}/{path}"
+        if ran and node and self._context.history.known(node):
+            file = f"{self._target.project.migrations}/{ran.path}"
             # under another name then: the changeset that was deployed stands
             with suppress(InputError):
                 found = self._context.history.changeset(f"max(::{node} and file('path:{file}'))")
@@ -371,46 +379,52 @@ class _Who:
         return found, request or made.change_request
 
 
-def _steps(target: Target) -> list[Any]:
+def _steps(target: Target) -> list[StepRow]:
     return target.database.steps([one.id for one in target.database.deployments()])
 
 
 class _Reached:
-    """When a revision came to each environment."""
+    """When a migration, or a text of a repeatable file, came to each environment."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._known: dict[str, Mapping[str, tuple[Direction, datetime]] | None] = {}
+        self._known: dict[str, Mapping[tuple[str, str], str] | None] = {}
 
-    def when(self, environment: str, revision: str | None) -> str:
+    def when(self, environment: str, ran: StepRow | None) -> str:
         """A date, ``reverted``, ``no``, or ``not known`` where it cannot be asked."""
-        if revision is None:
+        if ran is None:
             return ""
         if environment not in self._known:
             self._known[environment] = self._ask(environment)
-        steps = self._known[environment]
-        if steps is None:
-            return "not known"
-        if revision not in steps:
-            return "no"
-        direction, at = steps[revision]
-        return at.strftime("%Y-%m-%d") if direction is Direction.UP else "reverted"
+        known = self._known[environment]
+        return "not known" if known is None else known.get(_what(ran), "no")
 
-    def _ask(self, environment: str) -> Mapping[str, tuple[Direction, datetime]] | None:
+    def _ask(self, environment: str) -> Mapping[tuple[str, str], str] | None:
         target = self._context.target(environment)
         try:
             if not target.control.exists() or target.state().ledger is None:
                 return {}
-            applied = target.state().applied
-            found = {one.revision: (one.direction, one.ended) for one in _steps(target)}
+            state = target.state()
+            standing = {one.id for one in in_force(target.database.deployments())}
+            steps = _steps(target)
         except HgAuroraError as error:
             self._context.ui.status(f"warning: {environment} could not be asked: {error.message}")
             return None
-        # a restore takes steps back without a step of its own
-        return {
-            revision: (Direction.UP if revision in applied or "/" in revision else Direction.DOWN, at)
-            for revision, (_, at) in found.items()
-        }
+        found: dict[tuple[str, str], str] = {}
+        for one in steps:
+            # a restore takes steps back without a step of its own; what a file's text made stays when a later one runs
+            file = one.revision == one.path
+            there = one.path in state.repeated and one.deployment in standing if file else one.revision in state.applied
+            if there and not (file and found.get(_what(one), "reverted") != "reverted"):
+                found[_what(one)] = one.ended.strftime("%Y-%m-%d")
+            else:
+                found.setdefault(_what(one), "reverted")
+        return found
+
+
+def _what(ran: StepRow) -> tuple[str, str]:
+    """A migration is one thing wherever it ran, each text of a repeatable file another."""
+    return ran.revision, ran.raw if ran.revision == ran.path else ""
 
 
 def _row(context: Context, target: Target, life: Life, who: _Who, reached: _Reached) -> tuple[str, ...]:
@@ -421,13 +435,13 @@ def _row(context: Context, target: Target, life: Life, who: _Who, reached: _Reac
         by = f"{cause} ({event.deployment.id})" if event and event.deployment else "there before"
         return (life.shown, by, "", "", *("" for _ in context.names()))
     author = render.cut(changeset.author.split("<", 1)[0].strip(), 12) or "not known"
-    revision = event.revision if event else None
+    ran = who.ran(event)
     return (
         life.shown,
         changeset.short,
         author,
         request or "none",
-        *(reached.when(name, revision) for name in context.names()),
+        *(reached.when(name, ran) for name in context.names()),
     )
 
 
@@ -445,9 +459,7 @@ def _json(target: Target, life: Life, who: _Who, reached: _Reached) -> dict[str,
         "cause": event.cause if event else "adopted",
         "deploy": event.deployment.id if event and event.deployment else None,
         "revision": event.revision if event else None,
-        "reached": {
-            name: reached.when(name, event.revision if event else None) or None for name in target.context.names()
-        },
+        "reached": {name: reached.when(name, who.ran(event)) or None for name in target.context.names()},
         "life": [
             {
                 "at": render.iso(one.at),

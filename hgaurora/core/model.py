@@ -193,13 +193,18 @@ class Deployment:
 
 @dataclass(frozen=True, kw_only=True)
 class StepRow:
-    """One row of the ledger's ``step`` table: one migration that was committed."""
+    """One row of the ledger's ``step`` table: one migration, or one run of a repeatable file, that was committed.
 
+    ``seq`` is the number of its event.
+    """
+
+    seq: int
     deployment: str
     revision: str
     direction: Direction
     path: str
     message: str
+    raw: str
     node: str
     snapshot: str | None
     started: datetime

@@ -146,3 +146,27 @@ def test_what_a_revert_put_back_is_whose_it_was(shop: Repo, pg_database: str) ->
     }  # fmt: skip
     life = call(shop, "annotate", env="dev", object="orders.gross", json=True).json()[0]["life"]
     assert [one["direction"] for one in life] == ["up", "up", "down"]
+
+
+def test_each_run_of_a_repeatable_file_is_its_own(repo: Repo, pg_server: str, pg_database: str) -> None:
+    """What a run leaves alone is still the earlier one's, here and where the later text never came."""
+    vat = "CREATE OR REPLACE FUNCTION vat({}) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';\n"
+    file = "migrations/repeatable/vat.sql"
+    with fresh_database(pg_server) as other:
+        repo.commit({"hgaurora.toml": settings({"dev": pg_database, "prod": other})})
+        first = repo.commit({_v("0001_orders"): ONE, file: vat.format("n numeric")}, "vat")
+        second = repo.commit({file: vat.format("n numeric, rate numeric DEFAULT 0.2")}, "any rate")
+        call(repo, "deploy", env="dev", rev=first)
+        call(repo, "deploy", env="prod", rev=first)
+        call(repo, "deploy", env="dev", rev=second)
+
+        def reached() -> list[tuple[str, str, str, str]]:
+            found = call(repo, "annotate", env="dev", object="vat", json=True).json()
+            return [(one["node"], one["deploy"], one["reached"]["dev"], one["reached"]["prod"]) for one in found]
+
+        today = call(repo, "annotate", env="dev", object="orders", json=True).json()[0]["reached"]["dev"]
+        assert reached() == [(first, "dev-1", today, today), (second, "dev-2", today, "no")]
+        call(repo, "deploy", env="prod", rev=second)
+        assert reached() == [(first, "dev-1", today, today), (second, "dev-2", today, today)]
+        call(repo, "revert", env="prod")
+        assert reached() == [(first, "dev-1", today, today), (second, "dev-2", today, "reverted")]

@@ -103,11 +103,13 @@ def step(row: Mapping[str, Any]) -> StepRow:
     assert started is not None
     assert ended is not None
     return StepRow(
+        seq=row["id"],
         deployment=row["deployment"],
         revision=row["revision"],
         direction=Direction(row["direction"]),
         path=row["path"],
         message=row["message"],
+        raw=row["raw"],
         node=row["node"],
         snapshot=row["snapshot"],
         started=started,
