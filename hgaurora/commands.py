@@ -204,9 +204,10 @@ COMMANDS: tuple[Command, ...] = (
         "drift",
         "say whether a schema is the one that was recorded",
         "The live schema against what the ledger recorded last: what was changed beside hgaurora, and between when. "
-        "Without ENV: every environment. What the key ``ignore`` names does not count. The exit code is 0 only where "
-        "every schema was compared and is as recorded; 1 where one differs, or could not be compared now; 20 where the "
-        "one ENV that was named has no ledger.",
+        "Without ENV: every environment. What the key ``ignore`` names does not count. The exit code is 1 where one "
+        "differs; 0 only where every schema was compared and is as recorded; else that of why one was not compared: "
+        "100 where it did not answer, 21 while it is being changed, 20 where a migration stands half done or nothing "
+        "is recorded.",
         (("prod", "what others changed in prod"),),
         action="drift",
         arguments=(ANY_ENVIRONMENT,),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..core import render
-from ..core.errors import HgAuroraError, StateError
+from ..core.errors import HgAuroraError, LockHeld, StateError
 from ..core.schema import words
 from . import schema
 from .assess import not_restoring
@@ -17,8 +17,9 @@ from .context import Context, Target
 
 
 def run(context: Context, options: Mapping[str, Any]) -> int:
-    """Look at one environment, or at each; 0 only where every one was compared and is as recorded, else 1.
+    """Look at one environment, or at each.
 
+    :returns: 1 where a difference was found; else 0 where every one was compared, else the code of why one was not.
     :raises StateError: the environment that was asked for by name has no ledger.
     """
     alone = bool(options.get("env"))
@@ -38,14 +39,17 @@ def run(context: Context, options: Mapping[str, Any]) -> int:
     else:
         for line in lines:
             context.ui.write(line)
-    return int(any(found["drift"] is not False for found in objects))
+    if any(found["drift"] for found in objects):
+        return 1
+    return next((found["exit"] for found in objects if found["drift"] is None), 0)
 
 
 def _look(context: Context, target: Target) -> dict[str, Any]:
-    """One environment: JSON, and the lines of the screen. ``drift`` is None where there is nothing to compare."""
+    """One environment: JSON, and the lines of the screen. ``drift`` is None where it was not compared, ``exit`` why."""
     name = target.name
     not_restoring(context, target)
     found: dict[str, Any] = {"environment": name, "drift": None, "changes": [], "unjudged": []}
+    unknown = {**found, "exit": StateError.exit_code}
     state = target.state() if target.control.exists() else None
     if state is None or state.ledger is None:
         raise StateError(
@@ -55,17 +59,18 @@ def _look(context: Context, target: Target) -> dict[str, Any]:
         )
     if state.lock is not None:
         busy = state.open.id if state.open else state.lock.application
-        return {**found, "lines": [f"{name} is being changed by {busy}: not compared"]}
+        return {**unknown, "exit": LockHeld.exit_code, "lines": [f"{name} is being changed by {busy}: not compared"]}
     seen = schema.watch(target)
     known = seen.recorded
     if known is None:
-        return {**found, "lines": [f"{name} has no recorded schema yet: the next deploy records it"]}
+        return {**unknown, "lines": [f"{name} has no recorded schema yet: the next deploy records it"]}
     deploy = _recorded_by(target, known.seq)
-    found |= {"recorded_by": deploy, "recorded": render.iso(known.at), "read": render.iso(state.read)}
+    looked = {"recorded_by": deploy, "recorded": render.iso(known.at), "read": render.iso(state.read)}
+    found, unknown = found | looked, unknown | looked
     if state.half:
         names = ", ".join(sorted(revision for revision, _ in state.half))
         lines = [f"{name}: {names} stands half done: not compared", "(the next deploy or revert goes on with it)"]
-        return {**found, "lines": lines}
+        return {**unknown, "lines": lines}
     if known.pending:
         last = known.pending[-1]
         stem = last.path.rsplit("/", 1)[-1].removesuffix(".py")
@@ -73,7 +78,7 @@ def _look(context: Context, target: Target) -> dict[str, Any]:
             f"{name}: {last.deployment} was stopped before it recorded what {stem} changed: not compared",
             "(the next deploy or revert records it first)",
         ]
-        return {**found, "pending": last.deployment, "lines": lines}
+        return {**unknown, "pending": last.deployment, "lines": lines}
     drift = seen.drift()
     found |= {"drift": bool(drift.changes), **words.as_json(drift, target.settings.schema)}
     by = f"what {deploy} recorded at" if deploy else "what was recorded at"

@@ -68,6 +68,16 @@ def test_drift_answers_by_its_exit_code(shop: Repo, nodes: list[str], pg_databas
     assert [(one["action"], one["kind"]) for one in found_json["changes"]] == [("added", "index")]
 
 
+def test_one_that_could_not_be_compared_is_no_drift(repo: Repo, pg_database: str) -> None:
+    nobody = "postgresql://nobody@127.0.0.1:1/shop"
+    repo.commit({"hgaurora.toml": settings({"far": nobody, "dev": pg_database}), _v("0001_orders"): ONE})
+    call(repo, "deploy", env="dev")
+    seen = call(repo, "drift", json=True)
+    assert (seen.code, [one["drift"] for one in seen.json()]) == (RemoteError.exit_code, [None, False])
+    query(pg_database, "CREATE TABLE by_hand (n int)")
+    assert call(repo, "drift").code == 1
+
+
 def test_a_deploy_onto_drift_stops_and_says_so(shop: Repo, nodes: list[str], pg_database: str) -> None:
     query(pg_database, "CREATE TABLE by_hand (n int); ALTER TABLE orders ADD hand text")
     with pytest.raises(DriftError) as caught:
@@ -102,7 +112,7 @@ def test_what_a_half_done_migration_changed_is_no_drift(shop: Repo, pg_database:
     with pytest.raises(MigrationFailed):
         call(shop, "deploy", env="dev")
     half = call(shop, "drift", env="dev")
-    assert half.code == 1
+    assert half.code == StateError.exit_code
     assert half.out == [
         "dev: 0002 stands half done: not compared",
         "(the next deploy or revert goes on with it)",
@@ -192,7 +202,8 @@ def test_before_anything_was_deployed(shop: Repo) -> None:
     with pytest.raises(StateError, match="dev holds nothing of hgaurora"):
         call(shop, "drift", env="dev")
     every = call(shop, "drift")
-    assert (every.code, every.out) == (1, ["dev holds nothing of hgaurora: there is no record to compare it with"])
+    said = ["dev holds nothing of hgaurora: there is no record to compare it with"]
+    assert (every.code, every.out) == (StateError.exit_code, said)
 
 
 def test_a_database_with_things_of_its_own_is_no_drift(shop: Repo, pg_database: str) -> None:
