@@ -243,7 +243,8 @@ def in_force(deployments: list[Deployment]) -> list[Deployment]:
 def _goal(context: Context, target: Target, state: State, options: Mapping[str, Any]) -> Goal:
     """Which earlier point ``--to`` names; without it, the one before the newest deploy that stands."""
     to = options.get("to") or "previous"
-    standing = in_force(target.database.deployments())
+    deployments = target.database.deployments()
+    standing = in_force(deployments)
     if not standing:
         raise StateError(
             f"no deploy stands on {target.name}: there is nothing to take back",
@@ -252,9 +253,15 @@ def _goal(context: Context, target: Target, state: State, options: Mapping[str, 
         )
     if to == "previous":
         return _before(context, target, standing, _newest_that_moved(target, standing))
-    by_id = {one.id: index for index, one in enumerate(standing)}
+    by_id = {one.id: index for index, one in enumerate(standing) if one.outcome is Outcome.OK}
     if to in by_id:
         return _after(context, target, standing, by_id[to])
+    if (named := next((one for one in deployments if one.id == to), None)) is not None:
+        raise InputError(
+            f"{to} {_no_state(named, deployments)}: there is no state of it to go back to",
+            state="nothing was done",
+            hint=f"{context.ui.front}log {target.name} shows which deploys are ok",
+        )
     snapshots = {one.id: one for one in target.snapshots()}
     if to in snapshots:
         return _at_snapshot(context, target, standing, snapshots[to])
@@ -271,6 +278,16 @@ def _goal(context: Context, target: Target, state: State, options: Mapping[str, 
         hint=f"{context.ui.front}log {target.name} shows what was; {context.ui.front}deploy {target.name} -r "
         f"{node[:12]} goes to its migrations",
     )
+
+
+def _no_state(named: Deployment, deployments: list[Deployment]) -> str:
+    """Why nothing can go back to what a deployment left."""
+    if named.kind is not Kind.DEPLOY:
+        return f"is {'an adoption' if named.kind is Kind.ADOPT else 'a revert'}"
+    by = next((one.id for one in deployments if named.id in one.reverts and one.outcome is Outcome.OK), None)
+    if by is not None:
+        return f"was taken back by {by}"
+    return "failed" if named.outcome is Outcome.FAILED else "did not end"
 
 
 def _newest_that_moved(target: Target, standing: list[Deployment]) -> int:

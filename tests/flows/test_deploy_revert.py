@@ -124,6 +124,23 @@ def test_revert_to_what_never_was(shop: Repo, nodes: list[str]) -> None:
         call(shop, "revert", env="dev", to="nonsense")
 
 
+def test_revert_to_what_is_no_state(shop: Repo, nodes: list[str], url: str) -> None:
+    """A deploy that failed, one that was taken back, and what is no deploy."""
+    broken = migration("0002", "0001", sql("SELECT nothing"))
+    shop.update(nodes[0])
+    wrong = shop.commit({_v("0002_broken"): broken}, "broken")
+    with pytest.raises(MigrationFailed):
+        call(shop, "deploy", env="dev", rev=wrong)
+    call(shop, "deploy", env="dev", rev=nodes[0])
+    call(shop, "deploy", env="dev", rev=nodes[1])
+    call(shop, "revert", env="dev")
+    for to, why in {"dev-1": "failed", "dev-3": "was taken back by dev-4", "dev-4": "is a revert"}.items():
+        with pytest.raises(InputError, match=f"^{to} {why}: there is no state of it to go back to$") as caught:
+            call(shop, "revert", env="dev", to=to)
+        assert "hgaurora log dev" in str(caught.value.hint)
+    assert versions(url) == {"0001"}
+
+
 def test_deploy_back_and_across_branches(shop: Repo, nodes: list[str], url: str) -> None:
     shop.update(nodes[0])
     other = migration("0009", "0001", sql("CREATE TABLE refunds (id int)"), sql("DROP TABLE refunds"))
