@@ -96,7 +96,13 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
     contents = target.database.scripts(
         [one.raw for one in (*state.applied.values(), *state.repeated.values(), *goal.repeated.values())]
     )
-    gone = sorted(set(state.repeated) - set(goal.repeated))
+    made, added = schema.added(target, goal.reverts) if state.repeated else ({}, {})
+    gone = [contents[one.raw] for path, one in state.repeated.items() if path not in goal.repeated]
+    again = [
+        contents[one.raw]
+        for path, one in goal.repeated.items()
+        if path not in state.repeated or state.repeated[path].raw != one.raw
+    ]
     try:
         plan = plan_revert(
             target.name,
@@ -108,7 +114,8 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
             reverts=goal.reverts,
             resumes=resumes,
             repeated=goal.repeated,
-            stood=schema.stood(target, goal.reverts, (contents[state.repeated[path].raw] for path in gone)),
+            stood=schema.stood(target, goal.reverts, gone, again, made),
+            added=added,
             engine=target.engine,
             schema=target.settings.schema,
         )

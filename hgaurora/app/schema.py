@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..core import render
+from ..core.additions import Key, additions
 from ..core.errors import DriftError
 from ..core.repeatable import Stood, creates
 from ..core.schema import views, words
@@ -132,11 +134,33 @@ def _oldest(deployments: Sequence[str]) -> str | None:
     return min(deployments, key=lambda one: int(one.rpartition("-")[2]), default=None)
 
 
-def stood(target: Target, reverts: Sequence[str], files: Iterable[bytes]) -> Stood:
+def added(target: Target, reverts: Sequence[str]) -> tuple[dict[Key, str], dict[Key, str]]:
+    """As :func:`~hgaurora.core.additions.additions` has it, since the oldest of the deploys that are taken back."""
+    first = _oldest(reverts)
+    if first is None:
+        return {}, {}
+    database = target.database
+    # newest first; a run that was stopped may have its delta in a later deployment
+    ids = [one.id for one in database.deployments()]
+    ran = {one.seq for one in database.steps(ids[: ids.index(first) + 1])}
+    begin = next((int(str(one["seq"])) for one in database.events(deployment=first)), 1)
+    payloads: list[Any] = [one["payload"] for one in database.events(kind="delta", after=begin) if not one["carried"]]
+    return additions(one for one in payloads if one.get("step") is None or one["step"] in ran)
+
+
+def stood(
+    target: Target, reverts: Sequence[str], gone: Iterable[bytes], again: Iterable[bytes], added: Iterable[Key]
+) -> Stood:
     """What was there, before the oldest of the deploys that are taken back, of the views, routines and triggers that
-    repeatable files create; empty where nothing was recorded then."""
+    repeatable files create; empty where nothing was recorded then.
+
+    :param gone: the files that are taken back.
+    :param again: those that run instead.
+    :param added: what runs of files added since, and is there: a file that added it replaced nothing.
+    """
     engine, default = target.engine, target.settings.schema
-    made = {one for content in files for one in creates(content, engine, default)}
+    create = Counter(one for content in gone for one in creates(content, engine, default))
+    made = set(create)
     first = _oldest(reverts)
     then = target.database.parts_of(first, inclusive=False) if first and made else None
     if then is None:
@@ -156,7 +180,23 @@ def stood(target: Target, reverts: Sequence[str], files: Iterable[bytes]) -> Sto
         for there, values in objects.get(kind, {}).items():
             if there[-len(path) :] == path:
                 found[kind, path] = views.created(engine, path, values) if kind == "view" else None
+    fresh = Counter(_plain(engine, *one) for one in added)
+    others = {_plain(engine, *one) for content in again for one in creates(content, engine, default)}
+    for one in [one for one, text in found.items() if text is None]:
+        plain = _plain(engine, *one)
+        # on MySQL nothing depends on it, and few texts can replace it
+        if create[one] <= fresh[plain] or (plain in others and engine != "postgresql"):
+            del found[one]
+        elif plain in others:
+            found[one] = ""
     return found
+
+
+def _plain(engine: str, kind: str, path: Path) -> Key:
+    """As files name it: a routine without its argument types, a trigger of MySQL without its table."""
+    if kind in ("function", "procedure"):
+        return kind, _bare(path)
+    return kind, path[-1:] if kind == "trigger" and engine != "postgresql" else path
 
 
 def _bare(path: Path) -> Path:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 
+from .additions import Key, drops
 from .errors import StateError
 from .graph import Graph, heads, topological
 from .identity import NORMAL_VERSION
@@ -90,6 +91,7 @@ def plan_revert(
     resumes: str | None = None,
     repeated: Mapping[str, Repeated] | None = None,
     stood: Stood | None = None,
+    added: Mapping[Key, str] | None = None,
     engine: str = "postgresql",
     schema: str = "public",
 ) -> Plan:
@@ -103,6 +105,7 @@ def plan_revert(
         in force then or now they have to be there.
     :param repeated: the repeatable files in force as of that point, by path.
     :param stood: views, routines and triggers that were there then, of those that files create which came later.
+    :param added: what runs of repeatable files added since, and the path of each one's file.
     :param reverts: ids of the deployments that are taken back.
     :param schema: where names without one go, on PostgreSQL.
     :param engine: as :func:`plan_deploy`.
@@ -116,7 +119,7 @@ def plan_revert(
         for path, one in (repeated or {}).items()
     }
     moves = _with_versions(state.applied, migrations)
-    steps = _repeated(environment, state, moves, coming, contents or {}, engine, stood or {}, schema)
+    steps = _repeated(environment, state, moves, coming, contents or {}, engine, stood or {}, schema, added or {})
     _check(environment, state, steps)
     return plan_from(
         environment,
@@ -296,6 +299,7 @@ def _repeated(
     engine: str,
     stood: Stood | None = None,
     schema: str = "",
+    added: Mapping[Key, str] | None = None,
 ) -> list[Migrate | Repeat]:
     """The migrations, with the repeatable files that go in front of them and those that run behind them.
 
@@ -335,6 +339,7 @@ def _repeated(
                 message=f"in force since {was.deployment}",
             )
         )
+    more = {key: path for key, path in (added or {}).items() if path in coming}
     up = [
         Repeat(
             path=path,
@@ -348,8 +353,11 @@ def _repeated(
             instead=_instead(state.repeated.get(path), contents, engine) if one.recorded else "",
         )
         for path, one in sorted(coming.items())
-        if path not in state.repeated or state.repeated[path].raw != one.raw
+        if path not in state.repeated or state.repeated[path].raw != one.raw or path in more.values()
     ]
+    if more:
+        # behind all of them: until then another file may use it
+        up[-1] = replace(up[-1], drops=";\n".join(drops(engine, more)))
     return [*down, *migrations, *up]
 
 

@@ -159,10 +159,12 @@ def plan_lines(plan: Plan) -> list[str]:
         rows.append((str(number), step.verb, step_what(step, plan.environment), step_note(step)))
     lines = [cut(line, WIDTH) if len(line) > WIDTH else line for line in table(rows)]
     for step in plan.repeats:
-        if step.direction is Direction.DOWN:
+        if step.direction is Direction.DOWN and step.sql:
             lines += [f"{step.name} is taken back by", *_sent(step.sql)]
         if step.instead:
             lines += [f"{step.name} begins, where it cannot replace what is there, with", *_sent(step.instead)]
+        if step.drops:
+            lines += [f"{step.name} ends with", *_sent(step.drops)]
     return lines
 
 

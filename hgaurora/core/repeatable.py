@@ -174,7 +174,8 @@ def _signature(rest: str) -> str:
     return ""
 
 
-#: what was there before a file, by kind and path, and the statement that makes it again; None: none is known
+#: what was there before a file, by kind and path, and the statement that makes it again; None: none is known; empty:
+#: another file does
 Stood = Mapping[tuple[str, tuple[str, ...]], str | None]
 
 _DROP = re.compile(
@@ -226,7 +227,8 @@ def undo_to(
         text = stood.get(dropped, one) if dropped else one
         if text is None:
             return None
-        back.append(text)
+        if text:
+            back.append(text)
     return tuple(back)
 
 

@@ -83,6 +83,7 @@ class Repeat:
 
     ``sql`` are the statements as they are sent: one text that may hold several. ``instead``, where a revert puts an
     earlier file back: what takes the present one back, sent before it where the server cannot exchange them in place.
+    ``drops``, at the last file of a revert: the drops of what the runs that it takes back had added.
     """
 
     path: str
@@ -97,6 +98,7 @@ class Repeat:
     versions: tuple[str, ...]
     message: str = ""
     instead: str = ""
+    drops: str = ""
 
     @property
     def name(self) -> str:

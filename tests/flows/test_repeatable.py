@@ -356,3 +356,76 @@ def test_a_materialized_view_that_a_file_replaced_is_not_dropped(repo: Repo, pg_
     with pytest.raises(StateError, match=r"repeatable/sums\.sql replaced what was there before it"):
         call(repo, "revert", env="dev")
     assert query(pg_database, "SELECT n FROM sums") == [(2,)]
+
+
+VAT = "CREATE OR REPLACE FUNCTION vat({}) RETURNS numeric LANGUAGE sql AS 'SELECT n / 5';\n"
+
+
+def _functions(url: str) -> list[str]:
+    text = "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1"
+    return [str(name) for (name,) in query(url, text)]
+
+
+def test_what_a_run_added_goes_with_it(repo: Repo, pg_database: str) -> None:
+    """Also where what stood before is replaced, and others use what was added until they are replaced themselves."""
+    repo.commit({"hgaurora.toml": settings({"dev": pg_database}), _v("0001_orders"): TABLE}, "orders")
+    files = {_r("a_vat"): VAT.format("n numeric"), _r("b_gross"): GROSS, _r("c_vat"): VAT.format("n int")}
+    repo.commit(files, "vat")
+    call(repo, "deploy", env="dev")
+    two = VAT.format("n numeric, rate numeric DEFAULT 0.2")
+    more = f"{two}CREATE VIEW later AS SELECT vat(net, 2) AS vat FROM orders;\n"
+    uses = GROSS.replace("net + vat", "vat(net, 2)::int")
+    repo.commit({_r("a_vat"): more, _r("b_gross"): uses}, "any rate")
+    call(repo, "deploy", env="dev")
+    assert _functions(pg_database) == ["vat(integer)", "vat(numeric)", "vat(numeric,numeric)"]
+    said = call(repo, "revert", env="dev", dry_run=True).out
+    at = said.index("b_gross.sql ends with")
+    assert said[at + 1 : at + 3] == [
+        '  DROP VIEW IF EXISTS "public"."later"',
+        '  DROP FUNCTION IF EXISTS "public"."vat"(numeric, numeric)',
+    ]
+    done = call(repo, "revert", env="dev")
+    assert any("schema is the one recorded before dev-2" in line for line in done.out)
+    assert _functions(pg_database) == ["vat(integer)", "vat(numeric)"]
+    assert query(pg_database, "SELECT vat(5.0) = 1") == [(True,)]
+
+
+def test_what_a_run_added_goes_with_it_on_mysql(repo: Repo, my_database: str) -> None:
+    """Behind a text that ends in a comment."""
+    repo.commit({"hgaurora.toml": settings({"dev": my_database}), _v("0001_orders"): TABLE}, "orders")
+    repo.commit({_r("gross"): f"{GROSS}-- no more"}, "gross")
+    call(repo, "deploy", env="dev")
+    body = PROCEDURE.replace("GRANT SELECT ON gross TO {account};\n", "")
+    repo.commit({_r("gross"): f"{CHEAP}{body}CREATE VIEW more AS SELECT 1 AS n;\n"}, "more")
+    call(repo, "deploy", env="dev")
+    assert _programs(my_database) == [("fill",), ("whole",)]
+    done = call(repo, "revert", env="dev")
+    assert any("schema is the one recorded before dev-2" in line for line in done.out)
+    assert _programs(my_database) == []
+
+
+def test_what_an_undone_file_had_dropped_is_made_by_it_again(shop: Repo, url: str) -> None:
+    """A file under another name, and back."""
+    function = COUNT if not url.startswith("mysql") else "CREATE FUNCTION how_many() RETURNS int NO SQL RETURN 0;\n"
+    shop.commit({_v("0001_orders"): TABLE, _r("0_gross"): GROSS, _r("10_fn"): function}, "a function")
+    call(shop, "deploy", env="dev")
+    shop.commit({_r("10_fn"): None, _r("11_fn"): function}, "renamed")
+    assert lines(call(shop, "deploy", env="dev").out, "undo") == ["10_fn.sql"]
+    done = call(shop, "revert", env="dev")
+    assert (lines(done.out, "undo"), lines(done.out, "repeat")) == (["11_fn.sql"], ["10_fn.sql"])
+    assert any("schema is the one recorded before dev-2" in line for line in done.out)
+    assert query(url, "SELECT how_many()") == [(0,)]
+
+
+def test_an_object_that_moved_to_another_file_moves_back(repo: Repo, pg_database: str) -> None:
+    """In place: what others use cannot be dropped."""
+    repo.commit({"hgaurora.toml": settings({"dev": pg_database}), _v("0001_orders"): TABLE}, "orders")
+    view = "CREATE OR REPLACE VIEW taxed AS SELECT vat(net) AS vat FROM orders;\n"
+    repo.commit({_r("a"): f"{VAT.format('n numeric')}{GROSS}", _r("c"): view}, "both")
+    call(repo, "deploy", env="dev")
+    repo.commit({_r("a"): GROSS, _r("b"): VAT.format("n numeric").replace("5", "10")}, "a file each")
+    call(repo, "deploy", env="dev")
+    assert query(pg_database, "SELECT vat(10.0) = 1") == [(True,)]
+    done = call(repo, "revert", env="dev")
+    assert any("schema is the one recorded before dev-2" in line for line in done.out)
+    assert query(pg_database, "SELECT vat(10.0) = 2") == [(True,)]

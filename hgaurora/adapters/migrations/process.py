@@ -247,7 +247,9 @@ class ChildSession:
         recorded = step.direction is Direction.DOWN
         request = {"do": "run", "step": payload, "recorded": recorded, "versions": step.versions}
         if isinstance(step, Repeat):
-            request |= {"sql": step.sql, "instead": step.instead}
+            # a file may end in a comment
+            sql = f"{step.sql}\n;\n{step.drops}" if step.drops else step.sql
+            request |= {"sql": sql, "instead": step.instead}
         answer = self._ask(request, "done", step=step, limit=self._job.wall_clock, meanwhile=meanwhile)
         return StepResult(
             seconds=time.monotonic() - started,
