@@ -215,7 +215,7 @@ def _run(
     if found.interrupted is not None and found.interrupted.id != found.plan.resumes:
         supersede = found.interrupted.id
     scripts = _used(found.plan, found.sources)
-    return run_migrations(
+    done = run_migrations(
         context,
         target,
         found.plan,
@@ -225,6 +225,11 @@ def _run(
         supersede=supersede,
         started=started,
     )
+    if found.sources is not None:
+        ran = {one.path for one in found.plan.repeats}
+        files = [one for path, one in found.sources.repeatables.items() if path not in ran]
+        schema.say_orphans(context, target, done, files)
+    return done
 
 
 def _used(plan: Plan, sources: Sources | None) -> list[Script | Repeatable]:

@@ -7,15 +7,15 @@ from __future__ import annotations
 import json
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core import render
-from ..core.additions import Key, additions
+from ..core.additions import Key, additions, bare, orphans, plain
 from ..core.errors import DriftError
-from ..core.repeatable import Stood, creates
+from ..core.repeatable import Repeatable, Stood, creates
 from ..core.schema import views, words
-from ..core.schema.delta import Delta
+from ..core.schema.delta import Change, Delta
 from ..core.schema.form import schema_of
 from ..core.schema.model import Path
 from ..watch import Watch
@@ -169,7 +169,7 @@ def stood(
     found: dict[tuple[str, Path], str | None] = {}
     for kind, path in made:
         if kind in ("function", "procedure"):
-            if any(one[:1] == ("routine",) and _bare(one[1:]) == _bare(path) for one in ids):
+            if any(one[:1] == ("routine",) and bare(one[1:]) == bare(path) for one in ids):
                 found[kind, path] = None
             continue
         # a trigger stands with its table, which MySQL does not say
@@ -180,28 +180,30 @@ def stood(
         for there, values in objects.get(kind, {}).items():
             if there[-len(path) :] == path:
                 found[kind, path] = views.created(engine, path, values) if kind == "view" else None
-    fresh = Counter(_plain(engine, *one) for one in added)
-    others = {_plain(engine, *one) for content in again for one in creates(content, engine, default)}
+    fresh = Counter(plain(engine, *one) for one in added)
+    others = {plain(engine, *one) for content in again for one in creates(content, engine, default)}
     for one in [one for one, text in found.items() if text is None]:
-        plain = _plain(engine, *one)
+        name = plain(engine, *one)
         # on MySQL nothing depends on it, and few texts can replace it
-        if create[one] <= fresh[plain] or (plain in others and engine != "postgresql"):
+        if create[one] <= fresh[name] or (name in others and engine != "postgresql"):
             del found[one]
-        elif plain in others:
+        elif name in others:
             found[one] = ""
     return found
 
 
-def _plain(engine: str, kind: str, path: Path) -> Key:
-    """As files name it: a routine without its argument types, a trigger of MySQL without its table."""
-    if kind in ("function", "procedure"):
-        return kind, _bare(path)
-    return kind, path[-1:] if kind == "trigger" and engine != "postgresql" else path
+def say_orphans(context: Context, target: Target, done: Mapping[str, Any], files: Iterable[Repeatable]) -> None:
+    """A warning for each thing that a deploy dropped under a file that it did not run.
 
-
-def _bare(path: Path) -> Path:
-    """A routine's path without its argument types; on MySQL letters' case does not count."""
-    return tuple(one.partition("(")[0].lower() for one in path)
+    :param done: the JSON object of the deploy.
+    """
+    steps = [(one["what"], map(Change.from_json, one.get("delta", ()))) for one in done["steps"]]
+    for what, change, file in orphans(steps, files, target.engine, target.settings.schema):
+        name = words.name_of(change.kind, change.path, target.settings.schema)
+        context.ui.status(
+            f"warning: {what} dropped {change.kind} {name}; {file.path}, which creates one of that name, did not run"
+        )
+        context.ui.status("(it runs when its text is another one: change it, be it in a comment, and deploy that)")
 
 
 def compare_before(context: Context, target: Target, seen: Watch, reverts: Sequence[str]) -> dict[str, Any]:

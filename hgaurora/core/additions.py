@@ -1,17 +1,19 @@
 # Copyright (C) 2026 the hgaurora authors
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What runs of repeatable files added to a schema, by the deltas that the ledger has, and what drops it again."""
+"""What runs of repeatable files added to a schema, by the deltas that the ledger has, and what drops it again;
+and what others dropped under them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .repeatable import FOLDER
+from .repeatable import FOLDER, Repeatable, creates
 from .schema.delta import Change
+from .schema.model import Path
 
 #: kind and path, as deltas have them
-Key = tuple[str, tuple[str, ...]]
+Key = tuple[str, Path]
 
 #: what a file replaces as a whole, in the order in which it is dropped: users first
 _KINDS = ("trigger", "view", "materialized view", "function", "procedure")
@@ -44,6 +46,38 @@ def additions(deltas: Iterable[Mapping[str, Any]]) -> tuple[dict[Key, str], dict
     return made, {key: file for key, file in made.items() if key not in before}
 
 
+def orphans(
+    steps: Iterable[tuple[str, Iterable[Change]]], files: Iterable[Repeatable], engine: str, schema: str
+) -> Iterator[tuple[str, Change, Repeatable]]:
+    """What steps dropped, and none made again, that files create: the step, the change, the file.
+
+    :param schema: where names without one go, on PostgreSQL.
+    """
+    gone: dict[Key, tuple[str, Change]] = {}
+    for step, changes in steps:
+        for change in changes:
+            key = plain(engine, change.kind, change.now)
+            gone.pop(key, None)
+            if change.action == "dropped":
+                gone[key] = step, change
+    for file in files:
+        for one in creates(file.sql.encode(), engine, schema):
+            if found := gone.get(plain(engine, *one)):
+                yield *found, file
+
+
+def plain(engine: str, kind: str, path: Path) -> Key:
+    """As files name it: a routine without its argument types, a trigger of MySQL without its table."""
+    if kind in ("function", "procedure"):
+        return kind, bare(path)
+    return kind, path[-1:] if kind == "trigger" and engine != "postgresql" else path
+
+
+def bare(path: Path) -> Path:
+    """A routine's path without its argument types; on MySQL letters' case does not count."""
+    return tuple(one.partition("(")[0].lower() for one in path)
+
+
 def drops(engine: str, keys: Iterable[Key]) -> tuple[str, ...]:
     """The statements that drop them. On PostgreSQL one for all of a kind, which may use each other."""
     found = []
@@ -56,7 +90,7 @@ def drops(engine: str, keys: Iterable[Key]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _named(engine: str, kind: str, path: tuple[str, ...]) -> str:
+def _named(engine: str, kind: str, path: Path) -> str:
     *above, last = path
     if engine != "postgresql":
         return "`" + last.replace("`", "``") + "`"

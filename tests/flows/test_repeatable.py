@@ -429,3 +429,21 @@ def test_an_object_that_moved_to_another_file_moves_back(repo: Repo, pg_database
     done = call(repo, "revert", env="dev")
     assert any("schema is the one recorded before dev-2" in line for line in done.out)
     assert query(pg_database, "SELECT vat(10.0) = 2") == [(True,)]
+
+
+def test_what_a_migration_drops_under_a_file_is_said(shop: Repo, url: str) -> None:
+    shop.commit({_v("0001_orders"): TABLE, _r("gross"): f"{GROSS}-- down\nDROP VIEW IF EXISTS gross;\n"}, "orders")
+    assert not any("warning" in line for line in call(shop, "deploy", env="dev").err)
+    two = migration("0002", "0001", sql("DROP VIEW gross CASCADE"))
+    shop.commit({_v("0002_drop"): two}, "a drop")
+    said = call(shop, "deploy", env="dev").err
+    at = said.index(
+        "warning: 0002_drop dropped view gross; repeatable/gross.sql, which creates one of that name, did not run"
+    )
+    assert said[at + 1] == "(it runs when its text is another one: change it, be it in a comment, and deploy that)"
+    shop.commit({_r("gross"): f"{GROSS}-- again\n"}, "a comment")
+    assert not any("warning" in line for line in call(shop, "deploy", env="dev").err)
+    assert gross(url) is not None
+    three = migration("0003", "0002", sql("DROP VIEW gross"))
+    shop.commit({_v("0003_drop"): three, _r("gross"): CHEAP}, "with its file")
+    assert not any("warning" in line for line in call(shop, "deploy", env="dev").err)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from hgaurora.core.additions import additions, drops
+from hgaurora.core.additions import additions, drops, orphans
+from hgaurora.core.repeatable import read
+from hgaurora.core.schema.delta import Change
 
 FILE, OTHER = "repeatable/a.sql", "repeatable/b.sql"
 F, G = ("function", ("public", "f(integer)")), ("function", ("public", "g(integer)"))
@@ -42,6 +44,19 @@ def _ran(revision: str | None, *changes: tuple[Any, ...], direction: str = "up")
 )
 def test_additions(deltas: list[dict[str, Any]], made: dict[Any, str], new: dict[Any, str]) -> None:
     assert additions(deltas) == (made, new)
+
+
+def test_orphans() -> None:
+    """Not what a later step or the same one made again."""
+    files = read({
+        FILE: b"create or replace view v as select 1;\n-- down\ndrop view v;",
+        OTHER: b"create function f(n int) returns int as ''; create function g() returns int as ''",
+    })  # fmt: skip
+    dropped = [Change("dropped", *F), Change("dropped", "view", ("public", "v")), Change("dropped", *G)]
+    steps = [("1", dropped), ("2", [Change("added", "function", ("public", "f(bigint)"))])]
+    found = [(step, change.path[-1], file.path) for step, change, file in
+             orphans(steps, files.values(), "postgresql", "public")]  # fmt: skip
+    assert found == [("1", "v", FILE), ("1", "g(integer)", OTHER)]
 
 
 def test_drops() -> None:
