@@ -114,7 +114,9 @@ def _revert(context: Context, target: Target, options: Mapping[str, Any], starte
             reverts=goal.reverts,
             resumes=resumes,
             repeated=goal.repeated,
-            stood=schema.stood(target, goal.reverts, gone, again, made),
+            stood=schema.stood(
+                target, goal.reverts, gone, again, [one for one, path in made.items() if path not in goal.repeated]
+            ),
             added=added,
             engine=target.engine,
             schema=target.settings.schema,

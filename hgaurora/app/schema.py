@@ -156,7 +156,7 @@ def stood(
 
     :param gone: the files that are taken back.
     :param again: those that run instead.
-    :param added: what runs of files added since, and is there: a file that added it replaced nothing.
+    :param added: what runs of those that are taken back added, and is there: they replaced nothing.
     """
     engine, default = target.engine, target.settings.schema
     create = Counter(one for content in gone for one in creates(content, engine, default))

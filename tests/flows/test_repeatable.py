@@ -447,3 +447,17 @@ def test_what_a_migration_drops_under_a_file_is_said(shop: Repo, url: str) -> No
     three = migration("0003", "0002", sql("DROP VIEW gross"))
     shop.commit({_v("0003_drop"): three, _r("gross"): CHEAP}, "with its file")
     assert not any("warning" in line for line in call(shop, "deploy", env="dev").err)
+
+
+def test_what_another_file_added_says_nothing_of_a_file(repo: Repo, pg_database: str) -> None:
+    """An overload that a file which stays had added: the one that a migration made was replaced all the same."""
+    made = migration(
+        "0001", None, f"{sql('CREATE TABLE orders (id int, net int, vat int)')}\n{sql(VAT.format('n int'))}"
+    )
+    repo.commit({"hgaurora.toml": settings({"dev": pg_database}), _v("0001_orders"): made, _r("a"): GROSS}, "orders")
+    call(repo, "deploy", env="dev")
+    repo.commit({_r("a"): f"{GROSS}{VAT.format('n numeric')}", _r("b"): VAT.format("n int")}, "files")
+    call(repo, "deploy", env="dev")
+    with pytest.raises(StateError, match=r"repeatable/b\.sql replaced what was there before it"):
+        call(repo, "revert", env="dev")
+    assert _functions(pg_database) == ["vat(integer)", "vat(numeric)"]
