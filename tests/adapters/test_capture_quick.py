@@ -16,7 +16,7 @@ from hgaurora.adapters.database.postgresql.maintenance import from_url
 from hgaurora.adapters.database.postgresql.touched import TOUCHED, look
 from hgaurora.core.schema import form
 from hgaurora.core.schema.model import Part
-from tests.adapters.test_capture_postgresql import CHANGES, run
+from tests.adapters.test_capture_postgresql import CHANGES, HIDDEN, run
 
 BASE = """
 CREATE ROLE {role};
@@ -234,6 +234,18 @@ def test_changes_of_every_kind(pg_database: str) -> None:
     finally:
         recorded.close()
         run(pg_database, "DROP SUBSCRIPTION reader")
+
+
+def test_what_hides(pg_database: str) -> None:
+    recorded = Recorded(pg_database, "")
+    try:
+        for statement, _, since in HIDDEN:
+            if since <= recorded.migrations.info.server_version // 10000:
+                recorded.step(statement.split("; "))
+                recorded.check(statement)
+        assert recorded.same
+    finally:
+        recorded.close()
 
 
 def test_rows_alone_are_no_reason_to_look(recorded: Recorded) -> None:

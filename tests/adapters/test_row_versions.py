@@ -14,7 +14,7 @@ from hgaurora.adapters.database.postgresql import row_versions
 from hgaurora.adapters.database.postgresql.capture import settings
 from hgaurora.adapters.database.postgresql.database import PostgresDatabase
 from hgaurora.adapters.database.postgresql.maintenance import from_url
-from tests.adapters.test_capture_postgresql import CHANGES, SCRIPT, run
+from tests.adapters.test_capture_postgresql import CHANGES, HIDDEN, SCRIPT, run
 
 OUTSIDE = ("public", "alembic_version")
 
@@ -48,6 +48,17 @@ def test_each_change_by_hand_gives_another_mark(filled: str) -> None:
             connection.rollback()
         cursor.execute(settings().encode())
         assert _mark(cursor) == before
+
+
+def test_what_hides_gives_another_mark(pg_database: str) -> None:
+    with psycopg.connect(pg_database, autocommit=True) as connection:
+        cursor = connection.cursor()
+        marks = [_mark(cursor)]
+        for statement, _, since in HIDDEN:
+            if since <= connection.info.server_version // 10000:
+                cursor.execute(statement.encode())
+                marks.append(_mark(cursor))
+                assert marks[-1] != marks[-2], statement
 
 
 def test_what_writes_no_schema_leaves_the_mark(filled: str) -> None:

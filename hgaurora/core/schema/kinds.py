@@ -150,7 +150,11 @@ _KINDS = (
         *_OWNED,
         group=_RELATION,
     ),
-    _top("foreign table", _COLUMNS, "server", Field("options", usual=()), *_OWNED, group=_RELATION),
+    _top(
+        "foreign table", _COLUMNS, "server", Field("options", usual=()), *_OWNED,
+        Field("partition_of", refers=Refers.RELATION), _text("bound"),
+        Field("inherits", usual=(), refers=Refers.RELATION), group=_RELATION,
+    ),
     _nested(
         "column",
         "type",
