@@ -433,7 +433,13 @@ HIDDEN: list[tuple[str, str, int]] = [
     ("ALTER TABLE pieces RENAME TO parts", "", 14),
     ("ALTER TABLE parts DETACH PARTITION far",
      "changed foreign table far: partition of parts dropped; bound FOR VALUES FROM (1) TO (3) dropped", 14),
-    ("ALTER FOREIGN TABLE far INHERIT plain", "changed foreign table far: inherits plain added", 14),
+    ("ALTER FOREIGN TABLE far INHERIT plain", "changed foreign table far: inherits plain added\n"
+     "changed column far.a: own declaration added", 14),
+    ("CREATE TABLE heir () INHERITS (plain)", "", 14),
+    ("ALTER TABLE heir NO INHERIT plain; ALTER TABLE heir INHERIT plain",
+     "changed column heir.a: own declaration added", 14),
+    ("ALTER TABLE ONLY plain DROP COLUMN a", "dropped column plain.a\n"
+     "changed column far.a: own declaration dropped\nchanged column heir.a: own declaration dropped", 14),
 ]  # fmt: skip
 
 

@@ -173,6 +173,7 @@ _KINDS = (
         _full("compression"),
         _full("statistics"),
         _full("grants", ()),
+        Field("own_declaration", usual=False),  # of an inherited column: it stays where the parent's is dropped
     ),
     _nested(
         "partition",  # mysql: a part of a table's data, no table itself

@@ -133,7 +133,7 @@ class Rows:
     def _take_columns(self, rows: Iterable[Sequence[Any]]) -> None:
         paths, found, names, types = self.paths, self.objects["column"], self._names, self._type_names
         for (oid, number, name, type_, not_null, default, identity, generated, options, foreign, comment, collation,
-             other, storage, compression, statistics, acl) in rows:  # fmt: skip
+             other, storage, compression, statistics, acl, own) in rows:  # fmt: skip
             names.setdefault(oid, {})[number] = (name, collation)
             path = paths.get(oid)
             if path is None:
@@ -143,7 +143,7 @@ class Rows:
                 types.get(type_, type_), not_null, default, _IDENTITY.get(identity), _GENERATED.get(generated),
                 False, None, False, every, comment, other, None,
                 _STORAGE.get(storage), _COMPRESSION.get(compression), statistics,
-                grants(acl, ()) if acl is not None else (),
+                grants(acl, ()) if acl is not None else (), own,
             )  # fmt: skip
 
     def _take_referenced(self, rows: Iterable[Sequence[Any]]) -> None:

@@ -48,7 +48,7 @@ SELECT a.attrelid::pg_catalog.int8, a.attnum, a.attname::pg_catalog.text,
     CASE WHEN a.attcollation <> t.typcollation THEN {COLLATION.format("a.attcollation")} END,
     CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage END,
     a.attcompression, NULLIF(a.attstattarget, -1),
-    a.attacl::pg_catalog.text[]
+    a.attacl::pg_catalog.text[], a.attislocal AND a.attinhcount > 0
 FROM pg_catalog.pg_attribute a
 JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
 JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
