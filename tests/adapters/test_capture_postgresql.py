@@ -440,6 +440,15 @@ HIDDEN: list[tuple[str, str, int]] = [
      "changed column heir.a: own declaration added", 14),
     ("ALTER TABLE ONLY plain DROP COLUMN a", "dropped column plain.a\n"
      "changed column far.a: own declaration dropped\nchanged column heir.a: own declaration dropped", 14),
+    ("CREATE TABLE strict (a integer, b integer NOT NULL)", "", 14),
+    ("ALTER TABLE strict ADD CONSTRAINT nn NOT NULL a NOT VALID",
+     "changed column strict.a: not null added; now not validated", 18),
+    ("COMMENT ON CONSTRAINT nn ON strict IS 'why'", "changed column strict.a: not null comment why added", 18),
+    ("ALTER TABLE strict VALIDATE CONSTRAINT nn", "changed column strict.a: now validated", 18),
+    ("ALTER TABLE strict ALTER CONSTRAINT nn NO INHERIT", "changed column strict.a: no inherit added", 18),
+    ("ALTER TABLE strict RENAME CONSTRAINT nn TO nn2", "", 18),
+    ("ALTER TABLE strict ALTER a DROP NOT NULL",
+     "changed column strict.a: not null dropped; no inherit dropped; not null comment why dropped", 18),
 ]  # fmt: skip
 
 

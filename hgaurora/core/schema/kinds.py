@@ -174,6 +174,10 @@ _KINDS = (
         _full("statistics"),
         _full("grants", ()),
         Field("own_declaration", usual=False),  # of an inherited column: it stays where the parent's is dropped
+        # of the constraint that not null is since PostgreSQL 18; it has no name here, as there was none before
+        Field("validated", usual=True),
+        Field("no_inherit", usual=False),
+        "not_null_comment",
     ),
     _nested(
         "partition",  # mysql: a part of a table's data, no table itself

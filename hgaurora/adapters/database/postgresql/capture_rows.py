@@ -143,7 +143,7 @@ class Rows:
                 types.get(type_, type_), not_null, default, _IDENTITY.get(identity), _GENERATED.get(generated),
                 False, None, False, every, comment, other, None,
                 _STORAGE.get(storage), _COMPRESSION.get(compression), statistics,
-                grants(acl, ()) if acl is not None else (), own,
+                grants(acl, ()) if acl is not None else (), own, True, False, None,
             )  # fmt: skip
 
     def _take_referenced(self, rows: Iterable[Sequence[Any]]) -> None:
@@ -212,6 +212,7 @@ class Rows:
     def _take_constraints(self, rows: Iterable[Sequence[Any]]) -> None:
         paths, objects, names = self.paths, self.objects, self._names
         index = {field.name: n for n, field in enumerate(KINDS["index"].fields)}
+        not_null = KINDS["column"].at("validated")
         for (oid, name, kind, keys, others, target, referenced, match, update, delete, only, deferrable, deferred,
              validated, enforced, period, no_inherit, backing, expression, comment) in rows:  # fmt: skip
             relation = paths.get(oid)
@@ -229,6 +230,12 @@ class Rows:
                 )  # fmt: skip
             elif kind == "c":
                 objects["check constraint"][path] = (expression, validated, no_inherit, enforced, comment)
+            elif kind == "n":
+                column = (*relation, own[_numbers(keys)[0]][0])
+                facts = objects["column"][column]
+                objects["column"][column] = (
+                    *facts[:not_null], validated, no_inherit, comment, *facts[not_null + 3 :],
+                )  # fmt: skip
             else:
                 facts = objects["index"].pop(self._backing[backing])
                 if kind == "x":

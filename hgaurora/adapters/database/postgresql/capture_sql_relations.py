@@ -93,7 +93,8 @@ WHERE i.indrelid {{of}} AND c.relkind IN ('i', 'I')
 """
 
 #: one whose triggers are disabled is not enforced either. Clones that
-#: a partitioned table's foreign keys have in and for its partitions are not things of their own
+#: a partitioned table's foreign keys have in and for its partitions are not things of their own. Of those that not null
+#: is since PostgreSQL 18, only the unusual ones
 CONSTRAINTS = f"""
 SELECT k.conrelid::pg_catalog.int8, k.conname::pg_catalog.text, k.contype, k.conkey::pg_catalog.text,
     k.confkey::pg_catalog.text, k.confrelid::pg_catalog.int8,
@@ -106,7 +107,8 @@ SELECT k.conrelid::pg_catalog.int8, k.conname::pg_catalog.text, k.contype, k.con
     d.description
 FROM pg_catalog.pg_constraint k
 {comment("pg_constraint", "k.oid")}
-WHERE k.conrelid {{of}} AND k.contype IN ('p', 'u', 'f', 'c', 'x') AND (k.conparentid = 0 OR k.contype <> 'f')
+WHERE k.conrelid {{of}} AND (k.contype IN ('p', 'u', 'c', 'x') OR k.contype = 'f' AND k.conparentid = 0
+    OR k.contype = 'n' AND (NOT k.convalidated OR k.connoinherit OR d.description IS NOT NULL))
 """
 
 TRIGGERS = f"""
