@@ -449,6 +449,23 @@ HIDDEN: list[tuple[str, str, int]] = [
     ("ALTER TABLE strict RENAME CONSTRAINT nn TO nn2", "", 18),
     ("ALTER TABLE strict ALTER a DROP NOT NULL",
      "changed column strict.a: not null dropped; no inherit dropped; not null comment why dropped", 18),
+    ("CREATE TABLE booked (during int4range, a integer, b integer, CONSTRAINT apart EXCLUDE USING gist (during WITH"
+     " &&), CONSTRAINT one PRIMARY KEY (a), CONSTRAINT two UNIQUE (b))", "", 14),
+    ("ALTER TABLE booked CLUSTER ON apart", "changed exclusion constraint apart on booked: flags clustered added", 14),
+    ("ALTER TABLE booked SET WITHOUT CLUSTER",
+     "changed exclusion constraint apart on booked: flags clustered dropped", 14),
+    ("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'apart'::regclass",
+     "changed exclusion constraint apart on booked: flags invalid added", 14),
+    ("REINDEX INDEX apart", "changed exclusion constraint apart on booked: flags invalid dropped", 14),
+    ("UPDATE pg_class SET reltablespace = 1663 WHERE oid = 'apart'::regclass",
+     "changed exclusion constraint apart on booked: tablespace pg_default added", 14),
+    ("COMMENT ON INDEX apart IS 'i'", "changed exclusion constraint apart on booked: index comment i added", 14),
+    ("COMMENT ON CONSTRAINT apart ON booked IS 'c'",
+     "changed exclusion constraint apart on booked: comment c added", 14),
+    ("COMMENT ON CONSTRAINT one ON booked IS 'c'; COMMENT ON CONSTRAINT two ON booked IS 'c'", "", 14),
+    ("COMMENT ON INDEX one IS 'i'", "changed primary key one on booked: index comment i added", 14),
+    ("COMMENT ON INDEX two IS 'i'", "changed unique constraint two on booked: index comment i added", 14),
+    ("COMMENT ON INDEX two IS NULL", "changed unique constraint two on booked: index comment i dropped", 14),
 ]  # fmt: skip
 
 

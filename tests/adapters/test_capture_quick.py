@@ -240,7 +240,7 @@ def test_what_hides(pg_database: str) -> None:
     recorded = Recorded(pg_database, "")
     try:
         for statement, _, since in HIDDEN:
-            if since <= recorded.migrations.info.server_version // 10000:
+            if since <= recorded.migrations.info.server_version // 10000 and "UPDATE pg_" not in statement:
                 recorded.step(statement.split("; "))
                 recorded.check(statement)
         assert recorded.same

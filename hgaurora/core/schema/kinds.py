@@ -187,10 +187,11 @@ _KINDS = (
         _COMMENT,
     ),
     _nested("primary key", _COLUMNS, _INCLUDE, Field("deferrable", usual="no"),
-            Field("options", usual=()), _COMMENT, _full("tablespace"), Field("without_overlaps", usual=False)),
+            Field("options", usual=()), _COMMENT, _full("tablespace"), Field("without_overlaps", usual=False),
+            "index_comment"),  # where the constraint has one, too; else it stands for it
     _nested("unique constraint", _COLUMNS, _INCLUDE, Field("nulls_not_distinct", usual=False),
             Field("deferrable", usual="no"), Field("options", usual=()), _COMMENT, _full("tablespace"),
-            Field("without_overlaps", usual=False)),
+            Field("without_overlaps", usual=False), "index_comment"),
     _nested(
         "foreign key", _COLUMNS, Field("references", refers=Refers.RELATION),
         Field("referenced_columns", refers=Refers.REFERENCED), Field("match", usual="simple"),
@@ -199,7 +200,8 @@ _KINDS = (
     ),
     _nested("check constraint", _text("expression"), Field("validated", usual=True), Field("no_inherit", usual=False),
             Field("enforced", usual=True), _COMMENT),
-    _nested("exclusion constraint", _text("definition"), Field("deferrable", usual="no"), _COMMENT),
+    _nested("exclusion constraint", _text("definition"), Field("deferrable", usual="no"), _COMMENT,
+            Field("flags", usual=()), "index_comment", _full("tablespace")),  # clustered, invalid
     _nested(
         "index",
         _COLUMNS,  # a name (with a prefix length on mysql: "name(10)"), None for an expression

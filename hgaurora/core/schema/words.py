@@ -40,7 +40,17 @@ _SETS = frozenset({"mappings"})
 _ITSELF = frozenset({"volatility"})
 #: of what is new these are not said; the order of a table's columns follows from the columns
 _LONG = frozenset({"definition", "body"})
-_UNSAID = _LONG | {"comment", "not_null_comment", "options", "settings", "definer", "sql_mode", "grants", "owner"}
+_UNSAID = _LONG | {
+    "comment",
+    "index_comment",
+    "not_null_comment",
+    "options",
+    "settings",
+    "definer",
+    "sql_mode",
+    "grants",
+    "owner",
+}
 #: what a sequence has where nobody said anything
 _USUAL: dict[tuple[str, str], frozenset[Value]] = {
     ("sequence", "start"): frozenset({1}),

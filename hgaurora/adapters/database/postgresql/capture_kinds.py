@@ -62,6 +62,8 @@ COVERED: Mapping[str, tuple[str, ...]] = {
 
 #: facts that a capture does not have, and why: drift in them alone is not seen
 UNTOLD: Mapping[str, str] = {
+    "whether a comment is of a primary key or unique constraint or of its index, where only one has any": "it is said "
+    "of the constraint",
     "the name of a NOT NULL constraint, and comments on that of a domain": "before PostgreSQL 18 (17 for domains) "
     "there are none, and an upgrade makes up the names",
     "settings of a role or of the database (ALTER ROLE, ALTER DATABASE ... SET)": "of the cluster; sessions of a "

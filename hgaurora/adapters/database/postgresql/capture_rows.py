@@ -238,22 +238,26 @@ class Rows:
                 )  # fmt: skip
             else:
                 facts = objects["index"].pop(self._backing[backing])
-                if kind == "x":
-                    objects["exclusion constraint"][path] = (expression, when, comment)
-                    continue
-                options = (*cast("_Words", facts[index["options"]]), *cast("_Words", facts[index["flags"]]))
+                flags, about = cast("_Words", facts[index["flags"]]), facts[index["comment"]]
                 if not facts[index["valid"]]:
-                    options += ("invalid",)
+                    flags += ("invalid",)
+                if kind == "x":
+                    # options are in its definition
+                    objects["exclusion constraint"][path] = (
+                        expression, when, comment, flags, about, facts[index["tablespace"]],
+                    )  # fmt: skip
+                    continue
+                options = (*cast("_Words", facts[index["options"]]), *flags)
                 columns, include = tuple([own[one][0] for one in _numbers(keys)]), facts[index["include"]]
-                said = comment or facts[index["comment"]]
+                said, about = (comment, about) if comment else (about, None)
                 if kind == "p":
                     objects["primary key"][path] = (
-                        columns, include, when, options, said, facts[index["tablespace"]], period,
+                        columns, include, when, options, said, facts[index["tablespace"]], period, about,
                     )  # fmt: skip
                 else:
                     objects["unique constraint"][path] = (
                         columns, include, facts[index["nulls_not_distinct"]], when, options, said,
-                        facts[index["tablespace"]], period,
+                        facts[index["tablespace"]], period, about,
                     )  # fmt: skip
         self._backing.clear()
 
