@@ -466,6 +466,9 @@ HIDDEN: list[tuple[str, str, int]] = [
     ("COMMENT ON INDEX one IS 'i'", "changed primary key one on booked: index comment i added", 14),
     ("COMMENT ON INDEX two IS 'i'", "changed unique constraint two on booked: index comment i added", 14),
     ("COMMENT ON INDEX two IS NULL", "changed unique constraint two on booked: index comment i dropped", 14),
+    ("CREATE AGGREGATE total(integer) (SFUNC = int4_sum, STYPE = bigint)", "", 14),
+    ("CREATE OR REPLACE AGGREGATE total(integer) (SFUNC = int4_sum, STYPE = bigint, PARALLEL = SAFE)",
+     "changed aggregate total(integer): parallel unsafe to safe", 14),
 ]  # fmt: skip
 
 

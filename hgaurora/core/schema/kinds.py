@@ -244,7 +244,8 @@ _KINDS = (
     # mariadb, in Oracle's mode
     _top("package", "body", Field("security", usual="definer"), _full("definer"), _full("sql_mode"), *_OWNED),
     _top("package body", "body", Field("security", usual="definer"), _full("definer"), _full("sql_mode"), *_OWNED),
-    _top("aggregate", "arguments", "returns", _text("definition"), *_OWNED, group="routine"),
+    _top("aggregate", "arguments", "returns", _text("definition"), *_OWNED, Field("parallel", usual="unsafe"),
+         group="routine"),
     _top("event trigger", "event", Field("tags", usual=()), "function", Field("enabled", usual="origin"), _COMMENT,
          _full("owner")),
     _top(

@@ -320,8 +320,9 @@ class Rows:
                     f"{word}: {value}" for word, value in facts["aggregate"].items()
                     if value is not None and value != "-" and value is not False and value != 0
                 )  # fmt: skip
+                facts["parallel"] = _PARALLEL[facts["parallel"]]
                 self._put("aggregate", path, {one: facts.get(one) for one in ("arguments", "returns", "definition",
-                          "comment", "owner", "acl", "acl_default")})  # fmt: skip
+                          "comment", "owner", "acl", "acl_default", "parallel")})  # fmt: skip
                 kind = "aggregate"
             else:
                 kind = "procedure" if facts["prokind"] == "p" else "function"
