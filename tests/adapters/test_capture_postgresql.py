@@ -469,6 +469,21 @@ HIDDEN: list[tuple[str, str, int]] = [
     ("CREATE AGGREGATE total(integer) (SFUNC = int4_sum, STYPE = bigint)", "", 14),
     ("CREATE OR REPLACE AGGREGATE total(integer) (SFUNC = int4_sum, STYPE = bigint, PARALLEL = SAFE)",
      "changed aggregate total(integer): parallel unsafe to safe", 14),
+    ("CREATE TABLE split (a integer) PARTITION BY LIST (a); CREATE TABLE split1 PARTITION OF split FOR VALUES IN (1);"
+     " CREATE TABLE split2 PARTITION OF split FOR VALUES IN (2); CREATE INDEX one1 ON split1 (a); CREATE INDEX one2 ON"
+     " split2 (a); CREATE INDEX ones ON ONLY split (a)", "", 14),
+    ("ALTER INDEX ones ATTACH PARTITION one1", "changed index ones on split: flags 1 attached added", 14),
+    ("CREATE TABLE split3 PARTITION OF split FOR VALUES IN (3)",
+     "added table split3 (1 column, 1 index)\nchanged index ones on split: flags 1 attached to 2 attached", 14),
+    ("ALTER INDEX ones ATTACH PARTITION one2",
+     "changed index ones on split: now valid; flags 2 attached dropped", 14),
+    ("CREATE TABLE keyed (a integer) PARTITION BY LIST (a); CREATE TABLE keyed1 PARTITION OF keyed FOR VALUES IN (1);"
+     " CREATE TABLE keyed2 PARTITION OF keyed FOR VALUES IN (2); ALTER TABLE ONLY keyed ADD CONSTRAINT every UNIQUE"
+     " (a); ALTER TABLE keyed1 ADD CONSTRAINT every1 UNIQUE (a)", "", 14),
+    ("ALTER INDEX every ATTACH PARTITION every1",
+     "changed unique constraint every on keyed: options invalid to 1 attached, invalid", 14),
+    ("DROP TABLE keyed1", "dropped table keyed1 (1 column, 1 unique constraint)\n"
+     "changed unique constraint every on keyed: options 1 attached, invalid to invalid", 14),
 ]  # fmt: skip
 
 

@@ -216,7 +216,7 @@ _KINDS = (
         Field("valid", usual=True),
         Field("visible", usual=True),
         Field("options", usual=()),
-        Field("flags", usual=()),  # clustered, replica identity
+        Field("flags", usual=()),  # clustered, replica identity, 2 attached
         "parser",
         _COMMENT,
         _full("collations", ()),

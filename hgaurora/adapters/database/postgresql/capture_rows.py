@@ -164,7 +164,8 @@ class Rows:
         orders: dict[tuple[str, int], tuple[str, ...]] = {}
         opclasses: dict[tuple[str, int], tuple[str, ...]] = {}
         for (index, oid, name, method, keys, order, classes, collations, count, unique, distinct, valid, clustered,
-             replica, options, space, expressions, predicate, class_options, comment) in rows:  # fmt: skip
+             replica, options, space, expressions, predicate, class_options, comment,
+             attached) in rows:  # fmt: skip
             path = paths.get(oid)
             if path is None:
                 continue
@@ -184,7 +185,8 @@ class Rows:
                 tuple(expressions) if expressions else (), said, opclass,
                 tuple([names[one][0] for one in numbers[count:]]), unique, distinct, method, predicate, valid, True,
                 _options(options),
-                (*(("clustered",) if clustered else ()), *(("replica identity",) if replica else ())), None, comment,
+                (*(("clustered",) if clustered else ()), *(("replica identity",) if replica else ()),
+                 *((f"{attached} attached",) if attached else ())), None, comment,
                 self._unusual(names, numbers, _numbers(collations)), space,
             )  # fmt: skip
             self._backing[index] = at

@@ -73,6 +73,7 @@ WHERE a.attrelid IN (SELECT k.confrelid FROM pg_catalog.pg_constraint k WHERE k.
     AND a.attnum > 0 AND NOT a.attisdropped
 """
 
+#: of a partitioned one that is not valid, how many partitions' indexes are attached: of one that is, all are
 INDEXES = f"""
 SELECT i.indexrelid::pg_catalog.int8, i.indrelid::pg_catalog.int8, c.relname::pg_catalog.text,
     am.amname::pg_catalog.text, i.indkey::pg_catalog.text, i.indoption::pg_catalog.text, i.indclass::pg_catalog.text,
@@ -84,7 +85,9 @@ SELECT i.indexrelid::pg_catalog.int8, i.indrelid::pg_catalog.int8, c.relname::pg
     CASE WHEN i.indpred IS NOT NULL THEN pg_catalog.pg_get_expr(i.indpred, i.indrelid) END,
     CASE WHEN am.amname NOT IN ('btree', 'hash') THEN (SELECT pg_catalog.json_object_agg(a.attnum, a.attoptions)
         FROM pg_catalog.pg_attribute a WHERE a.attrelid = i.indexrelid AND a.attoptions IS NOT NULL) END,
-    d.description
+    d.description,
+    CASE WHEN c.relkind = 'I' AND NOT i.indisvalid THEN (SELECT pg_catalog.count(*) FROM pg_catalog.pg_inherits h
+        WHERE h.inhparent = i.indexrelid) END
 FROM pg_catalog.pg_index i
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 JOIN pg_catalog.pg_am am ON am.oid = c.relam

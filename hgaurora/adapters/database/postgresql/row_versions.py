@@ -77,6 +77,9 @@ _ROWS = "\nUNION ALL\n".join((
     _row("pg_statistic_ext", 9, "x.stxrelid", "x.oid"),
     _row("pg_sequence", 10, "x.seqrelid", "x.seqrelid"),
     _row("pg_inherits", 11, "x.inhrelid", "x.inhrelid", part="x.inhseqno"),
+    # what is attached to an index
+    _row("pg_inherits", 11, "i.indrelid", "x.inhrelid", part="x.inhseqno",
+         joins="JOIN pg_catalog.pg_index i ON i.indexrelid = x.inhparent", where="NOT i.indisvalid"),
     _row("pg_foreign_table", 12, "x.ftrelid", "x.ftrelid"),
     # which column a sequence belongs to
     _row("pg_depend", 13, "x.objid", "x.objid", part="x.refobjsubid",
