@@ -265,6 +265,12 @@ def test_while_others_change_things(pg_database: str) -> None:
     assert sizes <= {0, 1}
 
 
+def test_a_subscription_with_no_options_says_none(everything: str) -> None:
+    """Those that younger majors know are as they were before."""
+    ((_, definition, *_),) = captured(everything).objects["subscription"].values()
+    assert definition == (("synchronous_commit", "off"),)
+
+
 def test_what_newer_majors_have(pg_database: str) -> None:
     with psycopg.connect(pg_database, autocommit=True) as connection:
         version = connection.info.server_version // 10000
@@ -484,6 +490,19 @@ HIDDEN: list[tuple[str, str, int]] = [
      "changed unique constraint every on keyed: options invalid to 1 attached, invalid", 14),
     ("DROP TABLE keyed1", "dropped table keyed1 (1 column, 1 unique constraint)\n"
      "changed unique constraint every on keyed: options 1 attached, invalid to invalid", 14),
+    ("CREATE SUBSCRIPTION reader CONNECTION 'host=nowhere' PUBLICATION news WITH (connect = false, slot_name = NONE,"
+     " enabled = false)", "added subscription reader, publications news", 14),
+    ("ALTER SUBSCRIPTION reader SET (streaming = on)", "changed subscription reader: definition changed", 14),
+    ("ALTER SUBSCRIPTION reader SET (disable_on_error = true)", "changed subscription reader: definition changed", 15),
+    ("ALTER SUBSCRIPTION reader SET (origin = none)", "changed subscription reader: definition changed", 16),
+    ("ALTER SUBSCRIPTION reader SET (run_as_owner = true)", "changed subscription reader: definition changed", 16),
+    ("ALTER SUBSCRIPTION reader SET (password_required = false)",
+     "changed subscription reader: definition changed", 16),
+    # these two want a server to read from
+    ("UPDATE pg_subscription SET subtwophasestate = 'p'", "changed subscription reader: definition changed", 15),
+    ("UPDATE pg_subscription SET subfailover = true", "changed subscription reader: definition changed", 17),
+    # a database that has one is not dropped
+    ("DROP SUBSCRIPTION reader", "dropped subscription reader", 14),
 ]  # fmt: skip
 
 

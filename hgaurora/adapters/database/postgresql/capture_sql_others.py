@@ -249,7 +249,7 @@ RARE = "\nUNION ALL\n".join((
           f" 'via root', x.pubviaroot, 'all tables', x.puballtables, 'owner', {role('x.pubowner')}"),
     _rare("subscription", "pg_subscription", "ARRAY[x.subname::pg_catalog.text]",
           "'publications', x.subpublications, 'enabled', x.subenabled, 'slot', x.subslotname, 'binary', x.subbinary,"
-          f" 'synchronous_commit', x.subsynccommit, 'owner', {role('x.subowner')}",
+          f" 'synchronous_commit', x.subsynccommit, {{subscription}}, 'owner', {role('x.subowner')}",
           where="x.subdbid = (SELECT db.oid FROM pg_catalog.pg_database db WHERE db.datname ="
           " pg_catalog.current_database())"),
 ))  # fmt: skip

@@ -86,6 +86,26 @@ SPACE = "(SELECT s.spcname::pg_catalog.text FROM pg_catalog.pg_tablespace s WHER
 _ENABLED = "CASE {} WHEN 'O' THEN 'origin' WHEN 'D' THEN 'disabled' WHEN 'R' THEN 'replica' ELSE 'always' END"
 
 
+def subscription(version: int) -> dict[str, str]:
+    """Options of a subscription (x) by what each is called; null or false where it is the usual one."""
+    options = {"streaming": "CASE WHEN x.substream THEN 'on' END"}
+    if version >= 180000:
+        options["streaming"] = "CASE x.substream WHEN 't' THEN 'on' WHEN 'f' THEN 'off' END"
+    elif version >= 160000:
+        options["streaming"] = "CASE x.substream WHEN 't' THEN 'on' WHEN 'p' THEN 'parallel' END"
+    if version >= 150000:
+        options |= {"two_phase": "x.subtwophasestate <> 'd'", "disable_on_error": "x.subdisableonerr"}
+    if version >= 160000:
+        options |= {
+            "origin": "NULLIF(x.suborigin, 'any')",
+            "run_as_owner": "x.subrunasowner",
+            "password_required": "CASE WHEN NOT x.subpasswordrequired THEN 'no' END",
+        }
+    if version >= 170000:
+        options["failover"] = "x.subfailover"
+    return options
+
+
 def by_version(version: int) -> dict[str, str]:
     """What differs between majors; ``version`` as 150004."""
     tables = (
@@ -124,6 +144,7 @@ def by_version(version: int) -> dict[str, str]:
         "conperiod": "k.conperiod" if version >= 180000 else "false",
         "collation": collation,
         "publication": publication,
+        "subscription": ", ".join(f"'{word}', {value}" for word, value in subscription(version).items()),
         "enabled": _ENABLED.format("r.ev_enabled"),
         "event_enabled": _ENABLED.format("x.evtenabled"),
     }

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ....core.schema.model import Path
 from .capture_sql_quick import FOUND
-from .catalogue_sql import FIRST_OID, OURS, member
+from .catalogue_sql import FIRST_OID, OURS, member, subscription
 
 if TYPE_CHECKING:
     import psycopg
@@ -148,8 +148,8 @@ def _others(version: int) -> str:
         " OR s.classid = 'pg_catalog.pg_tablespace'::pg_catalog.regclass)) x",
         "(SELECT d.oid, d.encoding, d.datcollate FROM pg_catalog.pg_database d"
         " WHERE d.datname = pg_catalog.current_database()) x",
-        "(SELECT s.oid, s.subname, s.subpublications, s.subenabled, s.subslotname, s.subbinary, s.subsynccommit,"
-        " s.subowner FROM pg_catalog.pg_subscription s WHERE s.subdbid ="
+        "(SELECT x.oid, x.subname, x.subpublications, x.subenabled, x.subslotname, x.subbinary, x.subsynccommit,"
+        f" x.subowner, {', '.join(subscription(version).values())} FROM pg_catalog.pg_subscription x WHERE x.subdbid ="
         " (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())) x",
     )
     texts += [
