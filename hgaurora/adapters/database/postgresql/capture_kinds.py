@@ -62,6 +62,8 @@ COVERED: Mapping[str, tuple[str, ...]] = {
 
 #: facts that a capture does not have, and why: drift in them alone is not seen
 UNTOLD: Mapping[str, str] = {
+    "the comment on the database": "of the cluster; while a snapshot is restored a marker stands in its place, also "
+    "when the schema is compared. MariaDB's is read",
     "whether a comment is of a primary key or unique constraint or of its index, where only one has any": "it is said "
     "of the constraint",
     "the name of a NOT NULL constraint, and comments on that of a domain": "before PostgreSQL 18 (17 for domains) "
@@ -71,6 +73,16 @@ UNTOLD: Mapping[str, str] = {
     "what an extension's members are, and grants on them": "the extension and its version stand for them",
     "grants on system columns": "as pg_dump",
     "statistics targets of an index's columns": "no plan of a migration depends on them",
+    "options of user mappings, and the connection of a subscription": "they hold passwords, and not everybody may see "
+    "them; a mapping's role is kept",
+    "from where a subscription skips (ALTER SUBSCRIPTION ... SKIP)": "state of the replication, gone once it is past",
+    "grants and comments on what the server brings along (pg_catalog, information_schema)": "nothing of the system's "
+    "is captured",
+    "grants and comments on the row type of a table": "the table's stand for them",
+    "comments on a multirange type, and on a view's rule _RETURN": "parts of the range type and of the view",
+    "that a function depends on an extension (DEPENDS ON EXTENSION)": "it changes nothing but what a later DROP "
+    "EXTENSION takes along",
+    "whether an heir declares an inherited constraint, too": "the constraint is the same; of columns it is kept",
     "a partition's copies of triggers: disabled one by one, or with a comment": "the trigger is its parent's",
 }
 
