@@ -118,7 +118,7 @@ class QuickLook:
             changed += [
                 (_CATALOGUES[kind], oid, False) for oid, (kind, path, labels) in self.known.others.items()
                 if kind in _CATALOGUES and oid in now
-                and (now[oid][:2] != (kind, path) or not set(labels) <= set(now[oid][2]))
+                and (now[oid][:2] != (kind, path) or now[oid][2][:len(labels)] != labels)
             ]  # fmt: skip
             changed += [
                 (*member, False) for member, identity in self.known.members.items()
@@ -142,7 +142,8 @@ class QuickLook:
         before, path = self.known.relations.get(oid), self.rows.paths.get(oid)
         if before is None or path is None or before == (path, self.rows.columns_of(oid)):
             return None
-        return before[0] == path and set(before[1]) <= set(self.rows.columns_of(oid))
+        # a name can be there and mean another column, which had it after the first one was renamed
+        return before[0] == path and self.rows.columns_of(oid)[: len(before[1])] == before[1]
 
     def _result(self, ids: Collection[str]) -> tuple[dict[str, Part], set[str]]:
         known, rows = self.known, self.rows

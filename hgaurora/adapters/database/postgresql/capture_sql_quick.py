@@ -10,7 +10,8 @@ FOUND = "hgaurora.look"
 #: OIDs of relations that a look has to take: those of $1, the tables of indexes, sequences that belong to columns; and,
 #: as young as transaction $2: with $3 every relation, with $4 those that have statistics. $5: OIDs of locked types and
 #: of what hangs on relations (a comment on a constraint does not lock its table). What names a constraint (ON CONFLICT
-#: ON CONSTRAINT, in rules and functions) is taken along with its table. Then, whether there is something around them
+#: ON CONSTRAINT, in rules and functions) is taken along with its table, or with its index, which gives it its name; the
+#: table of a foreign key with that of its triggers. Then, whether there is something around them
 #: that is no relation (0 here)
 AROUND = f"""
 SELECT found.oids, found.others, pg_catalog.set_config('{FOUND}', found.oids::pg_catalog.text, true)
@@ -31,6 +32,17 @@ FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_depend d
     ON d.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND d.refobjid = k.oid AND d.deptype = 'n'
         AND d.classid IN ('pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)
 WHERE k.conrelid = ANY ($1)
+UNION ALL
+SELECT CASE WHEN d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass THEN
+        (SELECT r.ev_class FROM pg_catalog.pg_rewrite r WHERE r.oid = d.objid) ELSE 0 END::pg_catalog.int8
+FROM pg_catalog.pg_depend i JOIN pg_catalog.pg_depend d
+    ON d.refclassid = i.refclassid AND d.refobjid = i.refobjid AND d.deptype = 'n'
+        AND d.classid IN ('pg_catalog.pg_rewrite'::pg_catalog.regclass, 'pg_catalog.pg_proc'::pg_catalog.regclass)
+WHERE i.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.objid = ANY ($1) AND i.deptype = 'i'
+    AND i.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass
+UNION ALL
+SELECT t.tgconstrrelid::pg_catalog.int8 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = ANY ($1)
+    AND t.tgconstrrelid <> 0 AND pg_catalog.age(t.xmin) <= pg_catalog.age($2::pg_catalog.xid)
 UNION ALL
 SELECT 0 FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1) AND c.relkind = 'c'
 UNION ALL
