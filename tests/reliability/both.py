@@ -18,6 +18,7 @@ from hgaurora.adapters.database.postgresql import ledger_sql as pg_ledger
 from hgaurora.adapters.migrations.process import ChildSession
 from tests import engines, weak
 from tests.adapters.migrating import Bench
+from tests.flows.test_blocking import until
 from tests.world import query
 
 Edit = tuple[str, str]
@@ -67,8 +68,12 @@ def own_pid(url: str) -> str:
 
 
 def kill(url: str, pid: int) -> None:
-    """End a server session."""
-    query(url, f"KILL {pid}" if mysql(url) else f"SELECT pg_terminate_backend({pid})")
+    """End a server session; it is gone afterwards."""
+    if not mysql(url):
+        assert query(url, f"SELECT pg_terminate_backend({pid}, 10000)") == [(True,)]
+        return
+    query(url, f"KILL {pid}")
+    until(lambda: not query(url, f"SELECT 1 FROM information_schema.processlist WHERE id = {pid}"), "its end")
 
 
 #: a script that waits here goes on when the session that has locked the row ends its transaction
